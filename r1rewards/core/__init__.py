@@ -1,0 +1,1 @@
+"""The words every other module is written in: rows, templates, traces, verdicts, errors."""
