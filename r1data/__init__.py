@@ -1,1 +1,1 @@
-"""Data for reasoning models: sample, curate, dedupe, decontaminate, select, mix; every row has a known fate."""
+"""Data for reasoning models: sample, curate, dedupe, decontaminate, select, mix; every row has a fate."""

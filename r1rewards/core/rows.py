@@ -71,7 +71,7 @@ def question_of(prompt: str | list[Message]) -> str:
 
 
 def check_problem(row: Mapping[str, Any], where: str) -> Problem:
-    """The row as a problem, defaults filled in; `where` (file and line) leads the sentence when it is not one."""
+    """The row as a problem, defaults filled in; `where` (file and line) begins the sentence if it is not."""
     _require(row, where, "id", "task", "prompt")
     task = row["task"]
     if task not in TASKS:

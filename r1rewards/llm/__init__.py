@@ -1,0 +1,54 @@
+"""The one way to ask a language model, whoever serves it.
+
+`LanguageModel.generate` takes requests and yields `(index, completion)` as each one lands, so that a caller
+can write every sample down at once. `r1rewards.llm.engine.Engine` is the implementation that runs vLLM (or
+transformers, where vLLM has no build) in a process of its own on this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from r1rewards.core.rows import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to sample one completion. `seed` fixes it alone, whatever else is in the batch."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to complete: a conversation (the model's chat template is applied) or token ids as they are."""
+
+    prompt: Sequence[Message] | Sequence[int]
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back. `finish_reason` is "stop" or "length" (cut by max_tokens).
+
+    token_ids  the completion's tokens, the end-of-text token included when it ended by itself
+    text       its text, special tokens left out; an endpoint's separate thinking is joined back in
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: str
+    prompt_tokens: int
+
+
+class LanguageModel(Protocol):
+    """Something that completes prompts: an engine on this machine, or an endpoint."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """Yield `(index in requests, completion)` in the order in which they finish."""
+        ...
