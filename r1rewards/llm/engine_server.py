@@ -1,0 +1,212 @@
+"""The process behind `r1rewards.llm.engine.Engine`; run as a module, never imported by others."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import Listener
+from pathlib import Path
+from typing import Any, Protocol
+
+from r1rewards.llm import Completion, Request, sampler
+
+
+class Backend(Protocol):
+    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]: ...
+
+    def load(self, model: str) -> None: ...
+
+
+class Vllm:
+    """vLLM, in this process: requests are stepped by hand so that each completion leaves as it finishes."""
+
+    def __init__(self, model: str, settings: dict[str, str]) -> None:
+        import torch
+        from vllm import LLM
+
+        sampler.install()
+        threads = torch.get_num_threads()
+        self._llm = LLM(
+            model=model,
+            dtype=settings["dtype"],
+            max_model_len=int(settings["max_length"]),
+            max_num_seqs=int(settings["max_batch"]),
+            enforce_eager=not torch.cuda.is_available(),
+            gpu_memory_utilization=0.3,
+            seed=0,
+            disable_log_stats=True,
+            trust_remote_code=False,
+        )
+        torch.set_num_threads(threads)  # vLLM leaves one thread behind on the CPU
+        self._tokenizer = self._llm.get_tokenizer()
+
+    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
+        from vllm import SamplingParams
+        from vllm.inputs import TokensPrompt
+
+        engine = self._llm.llm_engine
+        for index, request in enumerate(requests):
+            s = request.sampling
+            params = SamplingParams(
+                temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
+            )
+            ids = prompt_ids(self._tokenizer, request)
+            engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), params)
+        while engine.has_unfinished_requests():
+            for output in engine.step():
+                if output.finished:
+                    best = output.outputs[0]
+                    yield (
+                        int(output.request_id.split("-")[0]),
+                        Completion(
+                            best.text,
+                            tuple(best.token_ids),
+                            "length" if best.finish_reason == "length" else "stop",
+                            len(output.prompt_token_ids or ()),
+                        ),
+                    )
+
+    def load(self, model: str) -> None:
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model})
+        self._llm.reset_prefix_cache()
+        if (Path(model) / "tokenizer_config.json").exists():
+            self._tokenizer = load_tokenizer(model)
+
+
+class Transformers:
+    """transformers, where vLLM has no build: slower, with a generator per row, so that seeds hold."""
+
+    def __init__(self, model: str, settings: dict[str, str]) -> None:
+        self._settings = settings
+        self.load(model)
+        self._tokenizer = load_tokenizer(model)
+
+    def load(self, model: str) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        dtype = torch.float32 if self._settings["dtype"] == "float32" else torch.bfloat16
+        self._model = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).eval()
+        if torch.cuda.is_available():
+            self._model.to("cuda")
+        if (Path(model) / "tokenizer_config.json").exists():
+            self._tokenizer = load_tokenizer(model)
+
+    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
+        size = int(self._settings["max_batch"])
+        order = sorted(range(len(requests)), key=lambda i: requests[i].sampling.max_tokens)
+        for start in range(0, len(order), size):
+            chunk = order[start : start + size]
+            yield from zip(chunk, self._batch([requests[i] for i in chunk]), strict=True)
+
+    def _batch(self, requests: list[Request]) -> list[Completion]:
+        import torch
+
+        ids = [prompt_ids(self._tokenizer, request) for request in requests]
+        ends = self._end_tokens()
+        width, device = max(map(len, ids)), self._model.device
+        rows = torch.tensor([[ends[0]] * (width - len(row)) + row for row in ids], device=device)
+        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids], device=device)
+        generators = {i: torch.Generator().manual_seed(r.sampling.seed or 0) for i, r in enumerate(requests)}
+        greedy = torch.tensor([r.sampling.temperature == 0 for r in requests])
+        temperature = torch.tensor([[r.sampling.temperature or 1.0] for r in requests])
+        top_p = torch.tensor([r.sampling.top_p for r in requests])
+        out: list[list[int]] = [[] for _ in requests]
+        done = [r.sampling.max_tokens == 0 for r in requests]
+        cache: Any = None
+        with torch.inference_mode():
+            while not all(done):
+                positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -rows.shape[1] :]
+                answer = self._model(
+                    rows, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+                )
+                cache, logits = answer.past_key_values, answer.logits[:, -1].float().cpu()
+                drawn = sampler.draw(logits / temperature, generators, top_p)
+                tokens = torch.where(greedy, logits.argmax(-1), drawn).tolist()
+                for i, request in enumerate(requests):
+                    if done[i]:
+                        continue
+                    out[i].append(tokens[i])
+                    done[i] = tokens[i] in ends or len(out[i]) >= request.sampling.max_tokens
+                rows = torch.tensor(tokens, device=device)[:, None]
+                mask = torch.cat([mask, torch.ones_like(rows)], dim=1)
+        return [
+            Completion(
+                self._tokenizer.decode(tokens, skip_special_tokens=True),
+                tuple(tokens),
+                "stop" if tokens and tokens[-1] in ends else "length",
+                len(row),
+            )
+            for tokens, row in zip(out, ids, strict=True)
+        ]
+
+    def _end_tokens(self) -> list[int]:
+        ends = self._model.generation_config.eos_token_id
+        found = ends if isinstance(ends, list) else [ends]
+        return [t for t in [self._tokenizer.eos_token_id, *found] if t is not None]
+
+
+def load_tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model)
+
+
+def prompt_ids(tokenizer: Any, request: Request) -> list[int]:
+    """The prompt's tokens: as given, or through the chat template up to where the model begins."""
+    prompt = list(request.prompt)
+    if prompt and isinstance(prompt[0], int):
+        return [int(token) for token in prompt]  # type: ignore[call-overload]
+    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+
+
+def _serve(pipe: Pipe, backend: Backend, lock: threading.Lock) -> None:
+    with contextlib.suppress(EOFError, ConnectionError), pipe:
+        while True:
+            kind, argument = pipe.recv()
+            try:
+                with lock:
+                    if kind == "load":
+                        backend.load(argument)
+                    else:
+                        for item in backend.generate(argument):
+                            pipe.send(("item", item))
+                pipe.send(("end", None))
+            except ConnectionError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the client must hear of any failure
+                pipe.send(("error", f"{type(error).__name__}: {error}"))
+                os._exit(1)  # requests may be left in the engine: a fresh one is the only known state
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when the one that started it dies, however it dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    parent = os.getppid()
+    _die_with(parent)
+    model, folder = sys.argv[1], Path(sys.argv[2])
+    settings = dict(argument.split("=", 1) for argument in sys.argv[3:])
+    key = bytes.fromhex(sys.stdin.readline().strip())
+    backend: Backend = (Vllm if settings["backend"] == "vllm" else Transformers)(model, settings)
+    lock = threading.Lock()
+    with Listener(str(folder / "socket"), family="AF_UNIX", authkey=key) as listener:
+        (folder / "ready").touch()
+        while True:
+            pipe = listener.accept()
+            threading.Thread(target=_serve, args=(pipe, backend, lock), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()
