@@ -5,7 +5,7 @@
       math:     {weight: 1.0, required: true, options: {policy: strict}}
       format:   {weight: 1.0}
       language: {weight: 1.0, scope: reasoning}
-      helpful:  {use: reward-model, tasks: [general], scope: answer, options: {model: $helpfulness, empty: -5}}
+      helpful:  {use: reward-model, tasks: [general], options: {model: $helpfulness, empty: -5}}
 
 The same spec serves the command line, curation and training:
 
@@ -121,12 +121,12 @@ class Spec:
 
     def sample(self, row: Mapping[str, Any], where: str) -> Sample:
         """A flat row as a sample. `where` begins the sentence of the `UserError` if it is none."""
-        task, text = row.get("task"), row.get("response", row.get("text"))
+        task, text = row.get("task"), row.get("response")
+        if text is None:
+            text = row.get("text")
         if task not in TASKS:
             problem = "no 'task' in this row" if task is None else f"task is {task!r}"
-            raise UserError(
-                f"{where}: {problem}; it must be one of {', '.join(TASKS)} (--task sets it for all)"
-            )
+            raise UserError(f"{where}: {problem}; it must be one of {', '.join(TASKS)}")
         if not isinstance(text, str):
             have = ", ".join(sorted(row)) or "nothing"
             raise UserError(

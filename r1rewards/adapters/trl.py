@@ -83,7 +83,8 @@ def response_text(completion: str | Sequence[Mapping[str, Any]], template: Templ
     """
     if isinstance(completion, str):
         return completion
-    message = next((m for m in reversed(completion) if m.get("role") == "assistant"), {})
+    spoken = [message for message in completion if message.get("role") == "assistant"]
+    message: Mapping[str, Any] = spoken[-1] if spoken else {}
     content = message.get("content") or ""
     if not isinstance(content, str):
         content = "".join(part.get("text") or "" for part in content)

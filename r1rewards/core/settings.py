@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def check_settings(model: type[Model], data: Any, where: str) -> Model:
-    """`data` as that model; the `UserError` names the first wrong key, its place and the nearest valid one."""
+    """`data` as that model; a `UserError` names the first wrong key, its place and the nearest valid one."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
