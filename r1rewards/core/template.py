@@ -81,11 +81,12 @@ class Template:
         """Take a response apart.
 
         prefilled  the chat template already wrote the opening tag into the prompt, so that the completion
-                   starts inside the thinking; the tag is accepted, not required.
+                   starts inside the thinking; the tag is accepted, not required. Without thinking the
+                   chat template closes what it opened, and the completion is only the answer.
         thinking   False where the row says `thinking: none`: then only an answer is well formed.
         """
         head, tail = self.reasoning_tags
-        if prefilled and not text.lstrip().startswith(head):
+        if prefilled and thinking and not text.lstrip().startswith(head):
             text = head + text
         faults: set[str] = set()
         opened, closed = text.find(head), text.rfind(tail)
