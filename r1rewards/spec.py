@@ -219,7 +219,7 @@ def reward_class(name: str, where: str) -> type[Reward]:
 def _load(entry: EntryPoint, where: str) -> type[Reward]:
     try:
         loaded = entry.load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise UserError(
             f"{where}: the reward {entry.name!r} ({entry.value}) cannot be imported: {error}"
         ) from error

@@ -1,0 +1,251 @@
+"""The command `r1rewards`: grade responses from the shell. Each command imports what it uses when it runs."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import tee
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from r1rewards.core.console import parse_pairs, print_table, run_app, track
+from r1rewards.core.errors import UserError
+
+if TYPE_CHECKING:
+    from r1rewards.core.verdict import Verdict
+
+app = typer.Typer(
+    help="Grade the responses of reasoning models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="OURS=THEIRS", help="Read our column from theirs: prompt=problem,reference=answer."
+    ),
+]
+Task = Annotated[str | None, typer.Option(help="The task of every row, where the file has no column `task`.")]
+Problems = Annotated[
+    Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
+]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_app(app, "r1rewards")
+
+
+@app.command()
+def score(
+    responses: Annotated[Path, typer.Argument(help="JSON lines or Parquet, plain or compressed.")],
+    spec: Annotated[Path, typer.Option(help="The reward spec, a YAML file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where the scored rows go; without it, the summary only."),
+    ] = None,
+    problems: Problems = None,
+    map_columns: Map = None,
+    task: Task = None,
+    variables: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="What $NAME in the spec stands for."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a file of responses with a reward spec and print what it comes to."""
+    from r1rewards.core.store import write_rows
+    from r1rewards.spec import load_spec
+    from r1rewards.summary import Summary
+
+    summary = Summary()
+    with load_spec(spec, variables=parse_pairs(variables or [], "--set")) as loaded:
+
+        def scored() -> Iterator[dict[str, Any]]:
+            rows, graded = tee(_rows(responses, map_columns, task))  # the engine runs one batch ahead
+            scores = loaded.score(_join(graded, problems, responses), where=f"{responses}, row")
+            for row, result in zip(rows, track(scores, "scoring", quiet=as_json), strict=True):
+                summary.add(result)
+                yield result.to_row(row)
+
+        if output is None:
+            deque(scored(), maxlen=0)
+        else:
+            write_rows(output, scored())
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
+    else:
+        header, lines = summary.table()
+        print_table(header, lines, title=f"{summary.rows:,} rows of {responses}")
+        if failed := list(summary.errors()):
+            print_table(["reward", "error", "rows"], failed)
+    if summary.total.errors:
+        raise typer.Exit(3)
+
+
+@app.command()
+def math(
+    gold: Annotated[str, typer.Argument(help="The reference answer.")],
+    response: Annotated[str, typer.Argument(help="The response, or - to read it from standard input.")],
+    policy: Annotated[
+        str, typer.Option(help="lenient, or strict: only a box or an answer tag counts.")
+    ] = "lenient",
+    template: Annotated[str | None, typer.Option(help="The layout of the response.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Is this the right answer? Exit status 0 yes, 1 no, 3 cannot tell."""
+    from r1rewards import math as grader
+
+    text = typer.get_text_stream("stdin").read() if response == "-" else response
+    _say(grader.check(text, gold, policy=policy, template=template), as_json)  # type: ignore[arg-type]
+
+
+@app.command()
+def run(
+    program: Annotated[
+        Path, typer.Argument(help="A program, written by a model perhaps; it runs in the sandbox.")
+    ],
+    tests: Annotated[
+        Path, typer.Option(help='JSON: {"tests": [{"input", "output"}]} or {"asserts", "setup"}.')
+    ],
+    lang: Annotated[
+        str | None, typer.Option(help="Its language, where the tests do not say: python.")
+    ] = None,
+    isolation: Annotated[str, typer.Option(help="How strong the sandbox must be.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Does this program pass its tests? Exit status 0 yes, 1 no, 3 cannot tell."""
+    from r1rewards import code
+
+    reference = _read_json(tests)
+    if lang is not None:
+        reference["lang"] = lang
+    verdict = code.check(_read_text(program), reference, isolation=isolation)  # type: ignore[arg-type]
+    _say(verdict, as_json)
+
+
+@app.command()
+def judge(
+    responses: Annotated[Path, typer.Argument(help="Flat rows, or responses with --problems.")],
+    model: Annotated[Path, typer.Option(help="The model that judges: a Hugging Face folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the rows with their verdicts go.")],
+    kind: Annotated[
+        str, typer.Option("--judge", help="correctness, helpfulness or harmlessness.")
+    ] = "correctness",
+    prompt_file: Annotated[
+        Path | None, typer.Option(help="A prompt of your own in place of the judge's.")
+    ] = None,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    problems: Problems = None,
+    map_columns: Map = None,
+    task: Task = None,
+    max_length: Annotated[int, typer.Option(help="Longest prompt and reply together, in tokens.")] = 8192,
+    as_json: Json = False,
+) -> None:
+    """Let a language model grade a file of responses; each row gains `verdict`."""
+    from r1rewards.core.store import write_rows
+    from r1rewards.core.template import get_template
+    from r1rewards.judge import judged
+    from r1rewards.llm.engine import Engine
+    from r1rewards.spec import Spec
+    from r1rewards.summary import Tally
+
+    tally, reader = Tally(), Spec([], get_template(template))
+    log = output.with_name(output.name + ".engine.log")
+    with Engine(model, log=log, max_length=max_length) as engine:
+
+        def rows() -> Iterator[dict[str, Any]]:
+            given, graded = tee(_rows(responses, map_columns, task))
+            flat = enumerate(_join(graded, problems, responses), 1)
+            samples = (reader.sample(row, f"{responses}, row {number}") for number, row in flat)
+            verdicts = judged(kind, samples, engine, prompt_file=prompt_file)
+            for row, verdict in zip(given, track(verdicts, "judging", quiet=as_json), strict=True):
+                tally.add(verdict)
+                yield {**row, "verdict": verdict.to_dict()}
+
+        write_rows(output, rows())
+    line = {"graded": tally.values, "mean": tally.mean, "abstained": tally.abstained, "errors": tally.errors}
+    if as_json:
+        typer.echo(json.dumps(line))
+    else:
+        print_table(list(line), [list(line.values())], title=f"{kind} of {responses}")
+    if tally.errors:
+        raise typer.Exit(3)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Try every rule reward on one right and one wrong response, and say what works here."""
+    from r1rewards.doctor import examine
+
+    findings = list(examine())
+    if as_json:
+        typer.echo(json.dumps([finding.to_dict() for finding in findings], ensure_ascii=False))
+    else:
+        print_table(["what", "works", "detail"], [[f.what, f.works, f.detail] for f in findings])
+    if not all(finding.works or finding.optional for finding in findings):
+        raise typer.Exit(3)
+
+
+def _rows(path: Path, columns: list[str] | None, task: str | None) -> Iterator[dict[str, Any]]:
+    """The rows of a file under our column names."""
+    from r1rewards.core.store import read_rows
+
+    for row in read_rows(path, columns=parse_pairs(columns or [], "--map")):
+        yield {"task": task, **row} if task else row
+
+
+def _join(
+    rows: Iterable[dict[str, Any]], problems: Path | None, responses: Path
+) -> Iterator[Mapping[str, Any]]:
+    """Flat rows: each response with its problem, or the rows as they are where they hold both."""
+    from r1rewards.core.store import read_rows
+
+    if problems is None:
+        yield from rows
+        return
+    known = {str(problem.get("id")): problem for problem in read_rows(problems)}
+    for row in rows:
+        name = str(row.get("problem_id"))
+        if name not in known:
+            raise UserError(
+                f"{responses}: the problem {name!r} is not in {problems}; give the file it came from"
+            )
+        yield {**known[name], **row}
+
+
+def _say(verdict: Verdict, as_json: bool) -> None:
+    """Print one verdict and exit with what it says."""
+    if as_json:
+        typer.echo(json.dumps(verdict.to_dict(), ensure_ascii=False, default=str))
+    else:
+        said = verdict.status if verdict.value is None else f"{verdict.value:g}"
+        typer.echo(f"{said}  {verdict.reason}" + (f"  [{verdict.route}]" if verdict.route else ""))
+    if verdict.value is None:
+        raise typer.Exit(3)
+    raise typer.Exit(0 if verdict.value == 1.0 else 1)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text: {error}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(_read_text(path))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold one JSON object")
+    return data

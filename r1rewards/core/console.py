@@ -1,0 +1,95 @@
+"""What the three commands share: how they end, how they read pairs, show progress and print tables.
+
+Exit status of every command: 0 done (or "yes", where it answers a question), 1 "no", 2 the user's mistake,
+3 a grader failed or could not decide, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from r1rewards.core.errors import UserError
+
+if TYPE_CHECKING:
+    import typer
+
+Item = TypeVar("Item")
+
+
+def run_app(app: typer.Typer, name: str) -> NoReturn:
+    """Run a command line and exit with its status; a user's mistake is one sentence on standard error."""
+    try:
+        app(prog_name=name)
+    except UserError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def parse_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
+    """What an option such as `--map prompt=problem,reference=answer` says; it may be given several times."""
+    pairs: dict[str, str] = {}
+    for pair in (part for text in texts for part in text.split(",")):
+        name, equals, value = (piece.strip() for piece in pair.partition("="))
+        if not (name and equals and value):
+            raise UserError(f"{option} {pair}: write it as name=value, several with commas between them")
+        pairs[name] = value
+    return pairs
+
+
+def track(
+    items: Iterable[Item], what: str, *, total: int | None = None, quiet: bool = False
+) -> Iterator[Item]:
+    """The items, with a progress bar on standard error where that is a terminal and `quiet` is not asked."""
+    if quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        for item in items:
+            yield item
+            progress.advance(task)
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+    """A table on standard output: numbers to the right, text to the left, None as a dash."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    body = [list(row) for row in rows]
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
+    for i, name in enumerate(header):
+        numeric = all(row[i] is None or isinstance(row[i], int | float) for row in body)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _cell(value: Any) -> str:
+    """A value for a reader; model-written text may hold control characters, which a terminal would obey."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(value))

@@ -1,0 +1,86 @@
+"""What many scores come to: means, abstentions, and failures with their reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from r1rewards.core.verdict import Verdict
+from r1rewards.score import Score
+
+#: Different error texts kept per component; a reason may quote a response, so their number has no bound.
+_REASONS = 200
+
+
+@dataclass(slots=True)
+class Tally:
+    """The verdicts of one reward, counted."""
+
+    values: int = 0
+    sum: float = 0.0
+    abstained: int = 0
+    errors: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, verdict: Verdict) -> None:
+        if verdict.value is not None:
+            self.values += 1
+            self.sum += verdict.value
+        elif verdict.status == "abstain":
+            self.abstained += 1
+        else:
+            self.errors += 1
+            reason = verdict.reason[:200]
+            if reason in self.reasons or len(self.reasons) < _REASONS:
+                self.reasons[reason] += 1
+
+    @property
+    def mean(self) -> float | None:
+        return self.sum / self.values if self.values else None
+
+
+class Summary:
+    """Counts over scores, in constant memory."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.total = Tally()
+        self.components: dict[str, Tally] = {}
+
+    def add(self, score: Score) -> None:
+        self.rows += 1
+        for name in score.rewards:
+            tally = self.components.setdefault(name, Tally())
+            if name in score.verdicts:
+                tally.add(score.verdicts[name])
+        if score.total is not None:
+            self.total.values += 1
+            self.total.sum += score.total
+        elif score.status == "error":
+            self.total.errors += 1
+        else:
+            self.total.abstained += 1
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """Header and lines: one for each component and one for the total."""
+        header = ["reward", "graded", "mean", "abstained", "errors"]
+        tallies = [*self.components.items(), ("total", self.total)]
+        return header, [[name, t.values, t.mean, t.abstained, t.errors] for name, t in tallies]
+
+    def errors(self) -> Iterable[tuple[str, str, int]]:
+        """(component, reason, rows), the most frequent reasons of each component first."""
+        for name, tally in self.components.items():
+            for reason, count in tally.reasons.most_common(5):
+                yield name, reason, count
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON-able data, for `--json`."""
+        header, lines = self.table()
+        return {
+            "rows": self.rows,
+            "rewards": {line[0]: dict(zip(header[1:], line[1:], strict=True)) for line in lines[:-1]},
+            "total": dict(zip(header[1:], lines[-1][1:], strict=True)),
+            "errors": [{"reward": n, "reason": r, "rows": c} for n, r, c in self.errors()],
+        }
