@@ -1,0 +1,198 @@
+"""How much of a text is in one language, counted in words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from r1rewards.core.errors import UserError
+from r1rewards.language.clean import normalize, prose
+from r1rewards.language.detect import LATIN_LANGUAGES, Detector, latin_code
+from r1rewards.language.scripts import CLASS, DECIDED, HAN, KANA, LATIN, SCRIPT, language_code
+from r1rewards.language.words import Words, repetition, resolve_han, single_latin, words_of
+
+#: A sentence of fewer Latin words takes the language of its neighbour.
+SENTENCE_WORDS = 5
+#: Spans of other languages that a verdict shows.
+_SPANS = 8
+
+_FUNCTIONS = frozenset(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp max min sup inf lim gcd lcm mod "
+    "det dim ker deg arg sgn sqrt abs floor ceil round sum prod len range print int str list dict def return "
+    "cm mm km kg mg ml mph kmh km sq ft hr hrs min sec lb lbs oz".split()
+)
+_SOME_WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The words of a text by language.
+
+    target    words of the language asked for
+    other     words of any other, by writing system or language
+    neutral   words that belong to none: variables, function names, names copied from the prompt
+    repeated  the share of the text that only repeats the rest
+    spans     the first words or sentences of other languages
+    """
+
+    target: float
+    other: dict[str, float]
+    neutral: int
+    repeated: float
+    spans: tuple[str, ...]
+
+    @property
+    def words(self) -> float:
+        return self.target + sum(self.other.values())
+
+    @property
+    def value(self) -> float:
+        """Target words over all words, less what is repetition; 0 where there are no words."""
+        return self.target / self.words * (1.0 - self.repeated) if self.words else 0.0
+
+
+def share(text: str, target: str, *, prompt: str | None = None, detector: Detector) -> Share:
+    """Count the words of a text that are in the target language.
+
+    Raises UserError for a target that neither a writing system nor a detector can tell.
+    """
+    code = language_code(target)
+    if code not in DECIDED and latin_code(code) not in LATIN_LANGUAGES:
+        raise UserError(f"the language {target!r} is not known; use one of {', '.join(known_languages())}")
+    words = words_of(prose(normalize(text)))
+    return _count(words, code, _copied(prompt, code, detector) if prompt else frozenset(), detector)
+
+
+def known_languages() -> list[str]:
+    """The codes of all languages that can be a target."""
+    return sorted({*DECIDED, *LATIN_LANGUAGES})
+
+
+def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) -> Share:
+    script = resolve_han(words)
+    neutral = single_latin(words)
+    scripts = DECIDED.get(code)
+    other: dict[str, float] = {}
+    if scripts is None:
+        ours, names = _latin_sentences(words, script, neutral, latin_code(code), detector)
+        for name, count in names.items():
+            other[name] = float(count)
+        foreign = ~ours & ~neutral
+        neutral |= _named(words, foreign & (script != CLASS[LATIN]), copied)
+    else:
+        classes = [CLASS[KANA]] if code == "ja" else [CLASS[name] for name in scripts]
+        ours = np.isin(script, classes) & ~neutral
+        if code == "ja" and not (script == CLASS[KANA]).any():
+            ours |= (script == CLASS[HAN]) & (_han_length(words, script) < 6)
+        foreign = ~ours & ~neutral
+        neutral |= _named(words, foreign, copied | _FUNCTIONS)
+    foreign &= ~neutral
+    ours &= ~neutral
+    weight = words.weight
+    by_class = np.bincount(script[foreign], weight[foreign], 256)
+    for at in np.flatnonzero(by_class):
+        name = SCRIPT[int(at)]
+        if scripts is not None or name != LATIN:
+            other[name] = other.get(name, 0.0) + float(by_class[at])
+    return Share(
+        float(weight[ours].sum()),
+        {name: round(count, 2) for name, count in sorted(other.items()) if count},
+        int(neutral.sum()),
+        repetition(words),
+        _spans(words, foreign),
+    )
+
+
+def _han_length(words: Words, script: NDArray[np.uint8]) -> int:
+    han = script == CLASS[HAN]
+    return int((words.end - words.begin)[han].sum())
+
+
+def _named(words: Words, candidates: NDArray[np.bool_], names: frozenset[str]) -> NDArray[np.bool_]:
+    """Which of the candidates are one of the names."""
+    found = np.zeros(len(words), bool)
+    if names:
+        found[[i for i in np.flatnonzero(candidates).tolist() if words.at(i).casefold() in names]] = True
+    return found
+
+
+def _latin_sentences(
+    words: Words, script: NDArray[np.uint8], neutral: NDArray[np.bool_], target: str, detector: Detector
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Which words stand in a Latin sentence of the target language, and how many in any other."""
+    counted = (script == CLASS[LATIN]) & ~neutral
+    ours = np.zeros(len(words), bool)
+    if not counted.any():
+        return ours, {}
+    at = np.flatnonzero(counted)
+    numbers, first, sizes = np.unique(words.sentence[at], return_index=True, return_counts=True)
+    long = sizes >= SENTENCE_WORDS
+    if not long.any():
+        # No sentence is long enough to tell: all of them together are.
+        first, sizes, long = np.array([0]), np.array([len(at)]), np.array([True])
+        numbers = np.array([0])
+    last = first + sizes - 1
+    begins, ends = words.begin[at[first]], words.end[at[last]]
+    texts = [words.text[b:e] for b, e, yes in zip(begins, ends, long, strict=True) if yes]
+    found = iter(detector.languages(texts, target))
+    languages = [next(found) if yes else None for yes in long]
+    _from_neighbours(languages)
+    other: dict[str, int] = {}
+    for language, begin, size in zip(languages, first, sizes, strict=True):
+        if language is None or latin_code(language) == target:
+            ours[at[begin : begin + size]] = True
+        else:
+            other[language] = other.get(language, 0) + int(size)
+    return ours, other
+
+
+def _from_neighbours(languages: list[str | None]) -> None:
+    """Give each undecided sentence the language before it; the first ones that after them."""
+    known = next((language for language in languages if language is not None), None)
+    for at, language in enumerate(languages):
+        known = language or known
+        languages[at] = known
+
+
+def _spans(words: Words, foreign: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The first stretches of neighbouring foreign words."""
+    at = np.flatnonzero(foreign)
+    if not len(at):
+        return ()
+    breaks = np.flatnonzero(np.diff(at) > 1) + 1
+    groups = np.split(at, breaks[:_SPANS])[:_SPANS]
+    return tuple(words.text[words.begin[g[0]] : words.end[g[-1]]][:80] for g in groups)
+
+
+@lru_cache(maxsize=4096)
+def _copied(prompt: str, code: str, detector: Detector) -> frozenset[str]:
+    """The words that a response may take from its prompt: those of other languages in a prompt of this one."""
+    words = words_of(prose(normalize(prompt)))
+    counted = _count(words, code, frozenset(), detector)
+    if 2 * counted.target < counted.words:
+        return frozenset()
+    script = resolve_han(words)
+    scripts = DECIDED.get(code, (LATIN,))
+    foreign = ~np.isin(script, [CLASS[name] for name in scripts])
+    return frozenset(words.at(i).casefold() for i in np.flatnonzero(foreign).tolist())
+
+
+def language_of(text: str, detector: Detector) -> str | None:
+    """The language of a text: that of its commonest writing system, told further apart where that is Latin."""
+    words = words_of(prose(normalize(text)))
+    counted = ~single_latin(words)
+    if not counted.any():
+        return None
+    script = resolve_han(words)
+    by_class = np.bincount(script[counted], words.weight[counted], 256)
+    name = SCRIPT[int(by_class.argmax())]
+    if name == LATIN:
+        latin = " ".join(words.at(i) for i in np.flatnonzero((script == CLASS[LATIN])).tolist())
+        return detector.languages([latin], "en")[0]
+    if name == KANA:
+        return "ja"
+    return next((code for code, scripts in DECIDED.items() if scripts == (name,)), None)
