@@ -15,7 +15,7 @@ from r1rewards.core.verdict import Verdict
 class Component:
     """A reward with its weight and its route.
 
-    tasks, domains        where it applies; None means everywhere
+    tasks, domains        where it applies; None means the reward's own tasks, and every domain
     from_step, until_step the training steps in which it applies, the end excluded
     required              its abstention leaves the row without a total
     gate                  it multiplies the sum of the others instead of adding to it
@@ -33,7 +33,8 @@ class Component:
 
     def applies(self, sample: Sample, step: int | None) -> bool:
         """Whether the row takes this reward; `step` None means outside training, where every phase counts."""
-        if self.tasks is not None and sample.task not in self.tasks:
+        tasks = self.reward.tasks if self.tasks is None else self.tasks
+        if tasks is not None and sample.task not in tasks:
             return False
         if self.domains is not None and sample.domain not in self.domains:
             return False

@@ -244,7 +244,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         weight=entry.weight,
         required=entry.required,
         gate=entry.gate,
-        tasks=entry.tasks if entry.tasks is not None else kind.tasks,
+        tasks=entry.tasks,
         domains=entry.domains,
         from_step=entry.from_step,
         until_step=entry.until_step,
