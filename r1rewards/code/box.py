@@ -1,0 +1,286 @@
+"""The box: process 1 of a new pid and mount namespace, which runs one program on its tests.
+
+No program code runs in this process. It closes the box around itself, so that all its children are born
+inside, compiles, and then for each test forks a child, watches it, and kills whatever is left.
+"""
+
+# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from r1rewards.code import kernel, python_program, seccomp
+
+CONTROL, JOB, PROGRAM = 3, 4, 5
+_TICK_MS = 20
+_MIB = 1 << 20
+#: Address space that an interpreter and a few thread stacks take beside the program's own memory.
+_ADDRESSES_MB = 768
+#: Wall time spent waiting for a core does not count, up to this many times the wall limit.
+_PATIENCE = 8
+_FILTER = b""
+
+
+def warm_up() -> None:
+    """Called once in the server: what every box would otherwise do again."""
+    global _FILTER
+    _FILTER = seccomp.build()
+
+
+def main(features: dict[str, Any]) -> None:
+    """Run the job: enter, compile, then one test for each message until the controller hangs up."""
+    control = socket.socket(fileno=CONTROL)
+    job = json.loads(_read_all(JOB))
+    os.close(JOB)
+    _enter(job, features)
+    try:
+        prepared = _prepare(job)
+    except Exception as error:  # noqa: BLE001 - whatever the compiler says of a hostile text is the program's
+        control.send(json.dumps({"compile": f"{type(error).__name__}: {error}"[:2000]}).encode())
+        return
+    control.send(b'{"ready": true}')
+    while True:
+        data, fds, _, _ = socket.recv_fds(control, 1 << 16, 6)
+        if not data:
+            return
+        outcome = _run(prepared, job, json.loads(data), fds, control, features)
+        if outcome is None:
+            return
+        control.send(json.dumps(outcome).encode())
+
+
+def _read_all(fd: int) -> bytes:
+    size = os.fstat(fd).st_size
+    parts, offset = [], 0
+    while offset < size:
+        part = os.pread(fd, min(size - offset, 1 << 24), offset)
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
+    limits = job["limits"]
+    size = f"size={limits['output_mb']}m,nr_inodes=4096,mode=700"
+    tier, scratch = features["tier"], job["scratch"]
+    if tier == "A":
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("tmp", "/tmp", "tmpfs", flags, size)
+        if job["files"]:
+            kernel.mount("box", "/box", "tmpfs", flags, "size=64m,nr_inodes=64,mode=700")
+        try:
+            kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
+        except OSError:  # a container that masks parts of /proc; the server's own must not show through
+            kernel.mount("none", "/proc", "tmpfs", flags | kernel.MS_NOEXEC, "size=0,nr_inodes=1,mode=555")
+    for path, text in job["files"].items():
+        with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+            file.write(text)
+    os.chdir(scratch)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    _set_limits(limits, job["address_space"])
+    kernel.set_dumpable(False)
+    if tier == "C":
+        return
+    kernel.drop_capabilities()
+    kernel.no_new_privileges()
+    if features["landlock"]:
+        kernel.landlock(features["landlock"], _rules(features, scratch), scoped=True)
+    if tier == "A":
+        kernel.seccomp(_FILTER)
+
+
+def _rules(features: dict[str, Any], scratch: str) -> list[kernel.PathRule]:
+    seen = ["/"] if features["tier"] == "A" else [path for path in features["paths"] if os.path.exists(path)]
+    rules = [kernel.PathRule(path, kernel.READ | kernel.EXECUTE) for path in seen]
+    devices = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
+    rules += [
+        kernel.PathRule(path, kernel.READ_FILE | kernel.WRITE_FILE)
+        for path in devices
+        if os.path.exists(path)
+    ]
+    return [*rules, kernel.PathRule(scratch, kernel.SCRATCH | kernel.EXECUTE)]
+
+
+def _set_limits(limits: dict[str, Any], address_space: bool) -> None:
+    def put(which: int, value: int) -> None:
+        hard = resource.getrlimit(which)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (value, value))
+
+    put(resource.RLIMIT_CORE, 0)
+    put(resource.RLIMIT_NOFILE, 256)
+    put(resource.RLIMIT_NPROC, limits["procs"] + 2)  # the server and this process count as well
+    put(resource.RLIMIT_FSIZE, limits["output_mb"] * _MIB)
+    put(resource.RLIMIT_MEMLOCK, 0)
+    put(resource.RLIMIT_MSGQUEUE, 0)
+    put(resource.RLIMIT_SIGPENDING, 256)
+    if address_space:
+        put(resource.RLIMIT_AS, (limits["memory_mb"] + _ADDRESSES_MB) * _MIB)
+
+
+def _prepare(job: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """What a child does once it stands in its place."""
+    if job["argv"]:
+        return lambda message: _execute(job["argv"], job["env"])
+    code = compile(job["source"], "<program>", "exec", dont_inherit=True)
+    return lambda message: python_program.run(code)
+
+
+def _execute(argv: list[str], env: dict[str, str]) -> None:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    if argv[0] == "{program}":
+        os.execve(PROGRAM, ["./program", *argv[1:]], env)
+    os.execve(argv[0], argv, env)
+
+
+def _run(
+    prepared: Callable[[dict[str, Any]], None],
+    job: dict[str, Any],
+    message: dict[str, Any],
+    fds: list[int],
+    control: socket.socket,
+    features: dict[str, Any],
+) -> dict[str, Any] | None:
+    """One test; None when the controller hung up meanwhile."""
+    limits = job["limits"]
+    started = time.monotonic()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become_child(fds, limits, features, keep_program=bool(job["argv"]))
+            prepared(message)
+        finally:
+            os._exit(71)
+    for fd in fds:
+        os.close(fd)
+    killed = _watch(pid, limits, control, started, features)
+    _, status, usage = os.wait4(pid, 0)
+    survivors = _kill_all() if features["tier"] == "A" else False
+    if killed == "hung up":
+        return None
+    return {
+        "code": os.waitstatus_to_exitcode(status),
+        "killed": killed,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "wall": time.monotonic() - started,
+        "memory_mb": usage.ru_maxrss // 1024,
+        "dirty": survivors or bool(os.listdir(job["scratch"])),
+    }
+
+
+def _become_child(
+    fds: list[int], limits: dict[str, Any], features: dict[str, Any], *, keep_program: bool
+) -> None:
+    kernel.die_with_parent()
+    if features["tier"] == "B":
+        kernel.seccomp(seccomp.build(pid=os.getpid()))
+    if features["tier"] != "A":
+        os.setsid()
+    for number, fd in enumerate(fds[:3]):
+        os.dup2(fd, number, inheritable=True)
+    kernel.close_from(PROGRAM + 1 if keep_program else 3)
+    seconds = int(limits["time_s"]) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    kernel.set_dumpable(True)
+
+
+def _watch(
+    pid: int, limits: dict[str, Any], control: socket.socket, started: float, features: dict[str, Any]
+) -> str | None:
+    """Wait for the child's end; kill it, and say why, when it passes a limit."""
+    handle = os.pidfd_open(pid)
+    poller = select.poll()
+    poller.register(handle, select.POLLIN)
+    poller.register(control, select.POLLIN)
+    wall_s = 2 * limits["time_s"] + 1
+    reason = None
+    try:
+        while True:
+            ready = [fd for fd, _ in poller.poll(_TICK_MS)]
+            if handle in ready:
+                return None
+            if control.fileno() in ready:  # the controller sends nothing during a test: it is gone
+                reason = "hung up"
+            elif _cpu_s(pid) > limits["time_s"]:
+                reason = "time"
+            elif (wall := time.monotonic() - started) > wall_s:
+                reason = "time" if wall - _waited_s(pid) > wall_s or wall > _PATIENCE * wall_s else None
+            if reason is None and _resident_mb(pid, features) > limits["memory_mb"]:
+                reason = "memory"
+            if reason is not None:
+                os.kill(pid, signal.SIGKILL)
+                return reason
+            if features["tier"] == "A":
+                _reap_orphans(pid)
+    finally:
+        os.close(handle)
+
+
+def _cpu_s(pid: int) -> float:
+    try:
+        return time.clock_gettime(
+            (~pid << 3) | 2
+        )  # the process clock of another process, clock_getcpuclockid(3)
+    except OSError:
+        return 0.0
+
+
+def _waited_s(pid: int) -> float:
+    """How long the process stood ready without a core: load of the machine, not time of the program."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _resident_mb(pid: int, features: dict[str, Any]) -> float:
+    """Anonymous memory of all processes of the box, from /proc; 0 where there is none."""
+    total = 0
+    names = (
+        [name for name in os.listdir("/proc") if name.isdigit()] if features["tier"] == "A" else [str(pid)]
+    )
+    for name in names:
+        with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/statm", "rb") as file:
+            fields = file.read().split()
+            total += int(fields[1]) - int(fields[2])
+    return total * resource.getpagesize() / _MIB
+
+
+def _reap_orphans(pid: int) -> None:
+    """Collect ended processes that were left to us, but not the child: its usage is still wanted."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == pid:
+                return
+            os.waitpid(ended.si_pid, 0)
+
+
+def _kill_all() -> bool:
+    """End every process of the namespace but this one; whether there was any."""
+    found = False
+    while True:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        found = True
+        if pid == 0:
+            time.sleep(0.0005)

@@ -1,0 +1,109 @@
+"""What isolation this machine allows, found by trying it."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from r1rewards.code import kernel, languages
+from r1rewards.code.limits import Limits
+from r1rewards.code.server import POOL, TIERS, Box, BoxLost, Server, memfd, read_back
+from r1rewards.core.errors import GraderError
+
+
+class Row(NamedTuple):
+    """One line of the doctor's report: what was looked at, whether it is well, and what to know of it."""
+
+    name: str
+    ok: bool
+    note: str
+
+
+#: Tries what a program must not be able to do, and prints what worked all the same.
+_PROBE = """
+import os, socket
+bad = []
+for path in ('/etc/passwd', '/proc/1/environ', '/proc/1/mem', '/var', '/sys', '/run'):
+    try:
+        os.listdir(path) if path in ('/var', '/sys', '/run') else open(path, 'rb').read(1)
+        bad.append('read ' + path)
+    except OSError:
+        pass
+for path in ('/probe', '/usr/probe', '/var/tmp/probe', '/dev/shm/../../probe'):
+    try:
+        open(path, 'w')
+        bad.append('write ' + path)
+    except OSError:
+        pass
+try:
+    socket.socket()
+    bad.append('open a socket')
+except OSError:
+    pass
+try:
+    os.kill(os.getppid(), 19)
+    if os.getppid() != 1:
+        bad.append('signal its parent')
+except OSError:
+    pass
+if set(os.environ) - {'HOME', 'PATH', 'LANG', 'TMPDIR', 'PYTHONHASHSEED', 'LC_CTYPE',
+                      'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'}:
+    bad.append('see the environment')
+print('; '.join(bad) or 'sealed')
+"""
+
+
+def self_test(server: Server) -> str | None:
+    """Run the probe in a box of this server; what it could do that it should not, or None."""
+    output, errors, empty = memfd(), memfd(), memfd()
+    try:
+        with Box(server, Limits(), source=_PROBE) as box:
+            box.send({}, [empty, output, errors])
+            if (fault := box.wait_ready()) is not None:
+                return f"the self-test did not compile: {fault}"
+            outcome = box.outcome(_PROBE_S)
+        said = read_back(output).decode(errors="replace").strip()
+        if outcome["code"] == 0 and said == "sealed":
+            return None
+        return (
+            f"the self-test could {said}" if said else f"the self-test failed: {read_back(errors)[-300:]!r}"
+        )
+    except BoxLost as error:
+        return str(error)
+    finally:
+        for fd in (output, errors, empty):
+            os.close(fd)
+
+
+_PROBE_S = 30.0
+
+
+def doctor() -> list[Row]:
+    """The sandbox tier of this machine, what a better one lacks, and the languages that can run."""
+    rows: list[Row] = []
+    if not kernel.supported():
+        return [Row("code sandbox", False, "needs Linux on x86_64 or aarch64; run in a Linux container")]
+    try:
+        tier, why_not = POOL.best_tier()
+    except GraderError as error:
+        return [Row("code sandbox", False, str(error))]
+    rows.append(Row("code sandbox", tier != "C", f"tier {tier}: {TIERS[tier]}"))
+    rows.extend(
+        Row(f"sandbox tier {name}", False, f"{fault}{_advice(name)}") for name, fault in why_not.items()
+    )
+    abi = kernel.landlock_abi()
+    rows.append(Row("landlock", abi >= 1, f"ABI {abi}" if abi else "not in this kernel, or turned off"))
+    for language in languages.LANGUAGES.values():
+        missing = {tool: package for tool, package in language.tools.items() if not os.access(tool, os.X_OK)}
+        note = ", ".join(f"{tool} is missing: install {package}" for tool, package in missing.items())
+        rows.append(Row(f"language {language.name}", not missing, note or "ready"))
+    return rows
+
+
+def _advice(tier: str) -> str:
+    if tier == "A":
+        return (
+            "; it needs user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
+            " or root; in Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+        )
+    return "; it needs Linux 5.13 or newer with Landlock"

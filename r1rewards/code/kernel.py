@@ -1,0 +1,216 @@
+"""The Linux calls that Python has no function for, through ctypes.
+
+Every call raises OSError with the kernel's errno; nothing here knows what a program or a test is.
+"""
+
+# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MACHINE = os.uname().machine
+
+#: Numbers of the system calls made here: (x86_64, aarch64).
+_NUMBERS = {
+    "clone": (56, 220),
+    "capset": (126, 91),
+    "close_range": (436, 436),
+    "pivot_root": (155, 41),
+    "mount_setattr": (442, 442),
+    "landlock_create_ruleset": (444, 444),
+    "landlock_add_rule": (445, 445),
+    "landlock_restrict_self": (446, 446),
+}
+_COLUMN = {"x86_64": 0, "aarch64": 1}
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 0x2, 0x4, 0x8
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MNT_DETACH = 2
+_MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 0x1, 0x2, 0x4
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
+_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 22, 38, 47
+_SECCOMP_MODE_FILTER = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+# `clone` must not release the interpreter lock: the child would wait for it for ever.
+_libc_locked = ctypes.PyDLL(None, use_errno=True)
+
+
+def supported() -> bool:
+    """Whether the numbers above are known for this machine."""
+    return os.uname().sysname == "Linux" and MACHINE in _COLUMN
+
+
+def _checked(result: int, what: str) -> int:
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{what}: {os.strerror(errno)}")
+    return result
+
+
+def _call(name: str, *args: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    number = _NUMBERS[name][_COLUMN[MACHINE]]
+    typed = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+    return _checked(_libc.syscall(ctypes.c_long(number), *typed), name)
+
+
+def clone(flags: int) -> int:
+    """`os.fork` into new namespaces: 0 in the child, the child's pid in the parent."""
+    ctypes.pythonapi.PyOS_BeforeFork()
+    number = _NUMBERS["clone"][_COLUMN[MACHINE]]
+    zero = ctypes.c_long(0)
+    pid = _libc_locked.syscall(
+        ctypes.c_long(number), ctypes.c_long(flags | signal.SIGCHLD), zero, zero, zero, zero
+    )
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    return _checked(pid, "clone")
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces."""
+    _checked(_libc.unshare(flags), "unshare")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    encoded = [None if text is None else text.encode() for text in (source, target, kind, data)]
+    _checked(
+        _libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]), f"mount {target}"
+    )
+
+
+def make_read_only(target: str, *, devices: bool = False, recursive: bool = True) -> None:
+    """Make a mount (and, recursive, every mount below) read-only without set-uid; `devices` keeps devices."""
+    bits = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | (0 if devices else _MOUNT_ATTR_NODEV)
+    attributes = struct.pack("QQQQ", bits, 0, 0, 0)
+    _call(
+        "mount_setattr",
+        _AT_FDCWD,
+        target.encode(),
+        _AT_RECURSIVE if recursive else 0,
+        attributes,
+        len(attributes),
+    )
+
+
+def pivot_root(new_root: str) -> None:
+    """Make `new_root`, a mount, the root, and let go of the old one."""
+    os.chdir(new_root)
+    _call("pivot_root", b".", b".")
+    _checked(_libc.umount2(b".", MNT_DETACH), "umount2")
+    os.chdir("/")
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from `first` on."""
+    _call("close_range", first, 0xFFFFFFFF, 0)
+
+
+def _prctl(what: str, option: int, *args: int) -> None:
+    values = [ctypes.c_ulong(arg) for arg in (*args, 0, 0, 0, 0)[:4]]
+    _checked(_libc.prctl(option, *values), what)
+
+
+def die_with_parent() -> None:
+    """Be killed when the thread that started this process ends."""
+    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Whether others of the same user may trace this process and read its /proc files."""
+    _prctl("PR_SET_DUMPABLE", _PR_SET_DUMPABLE, int(dumpable))
+
+
+def no_new_privileges() -> None:
+    _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, also those that a later exec could bring back."""
+    for capability in range(64):
+        if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
+            break  # past the last capability of this kernel, or not allowed to: the sets below are empty
+    _libc.prctl(_PR_CAP_AMBIENT, ctypes.c_ulong(4), 0, 0, 0)
+    header = struct.pack("Ii", 0x20080522, 0)
+    _call("capset", header, bytes(24))
+
+
+def seccomp(program: bytes) -> None:
+    """Install a filter, given as packed BPF instructions, on this process and its children."""
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+    holder = Program(len(program) // 8, program)
+    _checked(
+        _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(holder), 0, 0),
+        "seccomp",
+    )
+
+
+# --- Landlock -------------------------------------------------------------------------------------
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
+READ = READ_FILE | READ_DIR
+#: Everything a program may do in its scratch folder: all but making device nodes (bits 6 and 11).
+SCRATCH = 0x7FFF & ~(1 << 6) & ~(1 << 11)
+_IOCTL_DEV = 1 << 15
+_NET_TCP = 0x3
+_SCOPES = 0x3
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """A folder or file and the rights that hold in and below it."""
+
+    path: str
+    rights: int
+
+
+def landlock_abi() -> int:
+    """The Landlock version of this kernel, 0 where there is none."""
+    try:
+        return _call("landlock_create_ruleset", None, 0, 1)
+    except OSError:
+        return 0
+
+
+def landlock(abi: int, rules: Sequence[PathRule], *, scoped: bool = True) -> None:
+    """Forbid every path and TCP port but what `rules` allow; scoped: no signals or sockets to outside."""
+    handled = 0x1FFF | (1 << 13 if abi >= 2 else 0) | (1 << 14 if abi >= 3 else 0)
+    handled |= _IOCTL_DEV if abi >= 5 else 0
+    attributes = struct.pack(
+        "QQQ", handled, _NET_TCP if abi >= 4 else 0, _SCOPES if abi >= 6 and scoped else 0
+    )
+    size = 24 if abi >= 6 else 16 if abi >= 4 else 8
+    ruleset = _call("landlock_create_ruleset", attributes[:size], size, 0)
+    try:
+        for rule in rules:
+            target = os.open(rule.path, os.O_PATH | os.O_CLOEXEC)
+            try:
+                rights = rule.rights & handled
+                if not os.path.isdir(rule.path):
+                    rights &= EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | _IOCTL_DEV
+                _call("landlock_add_rule", ruleset, 1, struct.pack("=Qi", rights, target), 0)
+            finally:
+                os.close(target)
+        _call("landlock_restrict_self", ruleset, 0)
+    finally:
+        os.close(ruleset)

@@ -1,0 +1,104 @@
+"""The languages, as data: a new one is a row of this table."""
+
+# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a program of one language is made ready and run.
+
+    flavour   which server runs it; servers of one flavour share their root and what is preloaded
+    source    the file that the program is written to; Python is compiled in memory and has none
+    compile   the command that makes `program` in the working folder; none for an interpreted language
+    run       the command that runs it; `{program}` is the compiled file
+    tools     the executables that must be there, and the package (Debian's name) that brings each
+    names     what a fenced block of this language is called
+    memory_by_address_space  False where the runtime reserves far more addresses than it uses
+    """
+
+    name: str
+    flavour: str = "native"
+    source: str = ""
+    compile: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    memory_by_address_space: bool = True
+
+
+LANGUAGES: dict[str, Language] = {
+    language.name: language
+    for language in (
+        Language("python", flavour="python", names=frozenset({"python", "python3", "py", "py3"})),
+        Language(
+            "cpp",
+            source="main.cpp",
+            compile=("/usr/bin/g++", "-O2", "-std=c++17", "-o", "program", "/box/main.cpp"),
+            run=("{program}",),
+            tools={"/usr/bin/g++": "g++"},
+            names=frozenset({"cpp", "c++", "cc", "cxx"}),
+        ),
+        Language(
+            "javascript",
+            source="main.js",
+            run=("/usr/bin/node", "--max-old-space-size=768", "--stack-size=4000", "/box/main.js"),
+            tools={"/usr/bin/node": "nodejs"},
+            names=frozenset({"javascript", "js", "node", "nodejs"}),
+            memory_by_address_space=False,
+        ),
+    )
+}
+
+#: Other names that a reference may use.
+ALIASES = {name: language.name for language in LANGUAGES.values() for name in language.names}
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """One kind of server: the host's paths that its root holds (read-only), and what it imports first."""
+
+    paths: tuple[str, ...]
+    preload: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
+_STANDARD = (
+    "abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
+    "enum", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "queue",
+    "random", "re", "statistics", "string", "struct", "threading", "time", "traceback", "types", "typing",
+)  # fmt: skip
+
+
+def flavour(name: str) -> Flavour:
+    """What the servers called `name` hold: python, numpy or native."""
+    standard = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
+    if name == "python":
+        return Flavour((*standard, *_LIBRARIES), _STANDARD)
+    if name == "numpy":
+        folder = _numpy_folder()
+        found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
+        return Flavour((*standard, *_LIBRARIES, *found), (*_STANDARD, "numpy"), (folder,) if folder else ())
+    return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *standard))
+
+
+def _libpython() -> tuple[str, ...]:
+    name, folder = sysconfig.get_config_var("INSTSONAME"), sysconfig.get_config_var("LIBDIR")
+    path = f"{folder}/{name}"
+    return (path,) if name and os.path.exists(path) else ()
+
+
+def _numpy_folder() -> str | None:
+    """The folder that numpy is installed in; found without importing it."""
+    for folder in sys.path:
+        if folder and os.path.isfile(f"{folder}/numpy/__init__.py"):
+            return folder
+    return None

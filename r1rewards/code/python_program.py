@@ -1,0 +1,95 @@
+"""Running a Python program the way `python program.py` would, in a process that is already warm."""
+
+# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+
+from __future__ import annotations
+
+import _sitebuiltins
+import atexit
+import builtins
+import contextlib
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+import types
+from types import CodeType
+from typing import Any
+
+_SEED = 0
+
+
+def prepare(name: str) -> dict[str, Any]:
+    """A fresh module called `name`, and streams, signals and random numbers as a new interpreter has them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    sys.argv = ["program.py"]
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    threading.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
+    random.seed(_SEED)  # the same program gets the same verdict
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(_SEED)
+    module = types.ModuleType(name)
+    module.__dict__["__builtins__"] = builtins
+    sys.modules[name] = module
+    return module.__dict__
+
+
+def run(code: CodeType) -> None:
+    """Run the program to the end of its life, exit handlers and buffers included; does not return."""
+    namespace = prepare("__main__")
+    status = 0
+    try:
+        exec(code, namespace)  # noqa: S102 - this process is the sandbox
+    except SystemExit as error:
+        status = _exit_status(error)
+    except BaseException as error:  # noqa: BLE001 - as the interpreter's top level does
+        status = 1
+        trace = error.__traceback__
+        sys.excepthook(type(error), error, trace.tb_next if trace else None)  # without this frame
+    os._exit(finish(namespace, status))
+
+
+def _exit_status(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    with contextlib.suppress(Exception):
+        print(error.code, file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def finish(namespace: dict[str, Any], status: int) -> int:
+    """What an interpreter does at its end: join threads, exit handlers, finalizers, flush."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        status = _flush(status)
+        for name in [name for name in namespace if name != "__builtins__"]:
+            namespace[name] = None
+        gc.collect()
+        status = _flush(status)
+    except SystemExit as error:
+        status = _exit_status(error)
+    except BaseException:  # noqa: BLE001 - a program may leave anything behind
+        status = status or 1
+    return status
+
+
+def _flush(status: int) -> int:
+    for stream in (sys.stdout, sys.__stdout__):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except Exception:  # noqa: BLE001 - a program may put anything in place of a stream
+            status = status or 120
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    return status

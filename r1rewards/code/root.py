@@ -1,0 +1,113 @@
+"""The small root that programs see, and the namespaces around it: done once, when a server starts."""
+
+# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterable
+
+from r1rewards.code import kernel
+
+#: The user and group of programs when the server is started by root. It must not be root's own: the
+#: process limit does not bind root, in whatever namespace.
+BOX_ID = 64997
+
+_ROOT = "/tmp"  # any folder that is always there; the mount on it is private to the server
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = {"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+
+
+def enter(paths: Iterable[str]) -> None:
+    """Leave the host: new namespaces, a read-only root that holds `paths` and no privilege outside.
+
+    Raises OSError where the kernel, or a container around this process, does not allow it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    spaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+    if uid == 0:
+        kernel.unshare(spaces)
+        _build(paths)
+        os.setgroups([])
+        os.setresgid(BOX_ID, BOX_ID, BOX_ID)
+        os.setresuid(BOX_ID, BOX_ID, BOX_ID)
+        kernel.set_dumpable(True)  # the change of user took it away, and with it our own /proc files
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        _map_user(BOX_ID, BOX_ID)
+    else:
+        kernel.unshare(kernel.CLONE_NEWUSER | spaces)
+        _map_user(uid, gid)
+        _build(paths)
+
+
+def _map_user(uid: int, gid: int) -> None:
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{BOX_ID} {uid} 1"),
+        ("gid_map", f"{BOX_ID} {gid} 1"),
+    ):
+        file = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        try:
+            os.write(file, text.encode())
+        finally:
+            os.close(file)
+
+
+def _build(paths: Iterable[str]) -> None:
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    socket.sethostname("box")
+    # The sources are opened before the new root covers whatever lies below it.
+    real: dict[str, int] = {}
+    links: dict[str, str] = {}
+    for path in (*paths, *(f"/dev/{name}" for name in _DEVICES)):
+        _resolve(path, real, links)
+    kernel.mount("box", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
+    for folder in ("proc", "tmp", "box", "dev"):
+        os.mkdir(f"{_ROOT}/{folder}")
+    for path in sorted(real):
+        target = _ROOT + path
+        source = f"/proc/self/fd/{real[path]}"
+        if stat.S_ISDIR(os.fstat(real[path]).st_mode):
+            os.makedirs(target, exist_ok=True)
+        else:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
+    for number in real.values():
+        os.close(number)
+    for path, text in {**links, **{f"/dev/{name}": text for name, text in _LINKS.items()}}.items():
+        os.makedirs(os.path.dirname(_ROOT + path), exist_ok=True)
+        if not os.path.lexists(_ROOT + path):
+            os.symlink(text, _ROOT + path)
+    os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
+    os.symlink("/tmp", f"{_ROOT}/dev/shm")
+    kernel.make_read_only(_ROOT, devices=True)
+    for path in real:
+        if not path.startswith("/dev/"):
+            kernel.make_read_only(_ROOT + path)
+    # Not for programs: each box covers it with its own. But the kernel gives a user namespace a /proc of
+    # its own only where it can already see a whole one.
+    kernel.mount("/proc", f"{_ROOT}/proc", None, kernel.MS_BIND | kernel.MS_REC)
+    kernel.pivot_root(_ROOT)
+
+
+def _resolve(path: str, real: dict[str, int], links: dict[str, str]) -> None:
+    """Note how to rebuild `path`: each link on the way as a link, and an open handle on what it leads to."""
+    for _ in range(40):
+        done = ""
+        for part in path.strip("/").split("/"):
+            done += "/" + part
+            if os.path.islink(done):
+                links[done] = os.readlink(done)
+                rest = path[len(done) :]
+                joined = os.path.join(os.path.dirname(done), links[done])
+                path = os.path.normpath(joined) + rest
+                break
+        else:
+            break
+    if path in real or any(path.startswith(have + "/") for have in real):
+        return
+    if os.path.exists(path):
+        real[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)

@@ -1,0 +1,136 @@
+"""The seccomp filter: what a program may not ask of the kernel.
+
+A deny list, because honest programs use a wide and changing set of calls and every namespace, mount and
+capability is already gone: the list takes away the parts of the kernel that are not namespaced, hold
+memory outside the limits, reach into other processes or are known for their bugs. Denied calls return
+EPERM, so that a program sees an ordinary error.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+from r1rewards.code.kernel import MACHINE
+
+#: Denied whole: name -> (x86_64, aarch64), None where the architecture has no such call.
+DENIED: dict[str, tuple[int | None, int | None]] = {
+    # other namespaces, other roots
+    "unshare": (272, 97), "setns": (308, 268), "chroot": (161, 51), "pivot_root": (155, 41),
+    "mount": (165, 40), "umount2": (166, 39), "open_tree": (428, 428), "move_mount": (429, 429),
+    "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433),
+    "mount_setattr": (442, 442), "open_tree_attr": (467, 467), "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265), "quotactl": (179, 60), "quotactl_fd": (443, 443),
+    "swapon": (167, 224), "swapoff": (168, 225), "acct": (163, 89), "fanotify_init": (300, 262),
+    # other processes
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "kcmp": (312, 272), "pidfd_getfd": (438, 438), "process_madvise": (440, 440),
+    "process_mrelease": (448, 448), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "sched_setscheduler": (144, 119), "sched_setattr": (314, 274), "sched_setparam": (142, 118),
+    "ioprio_set": (251, 30),
+    # memory that no limit sees
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
+    "shmctl": (31, 195), "semget": (64, 190), "semctl": (66, 191), "msgget": (68, 186),
+    "msgsnd": (69, 189), "mq_open": (240, 180), "setxattr": (188, 5), "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7), "setxattrat": (463, 463), "vmsplice": (278, 75),
+    # the network, and sockets of families that are not namespaced
+    "socket": (41, 198),
+    # parts of the kernel that a program under test has no use for
+    "bpf": (321, 280), "perf_event_open": (298, 241), "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "userfaultfd": (323, 282),
+    "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218), "seccomp": (317, 277),
+    "personality": (135, 92), "syslog": (103, 116), "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
+    "delete_module": (176, 106), "reboot": (169, 142), "sethostname": (170, 161),
+    "setdomainname": (171, 162), "settimeofday": (164, 170), "clock_settime": (227, 112),
+    "clock_adjtime": (305, 266), "adjtimex": (159, 171), "vhangup": (153, 58),
+    "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "uselib": (134, None), "ustat": (136, None),
+    "sysfs": (139, None), "_sysctl": (156, None), "iopl": (172, None), "ioperm": (173, None),
+    "modify_ldt": (154, None), "create_module": (174, None), "get_kernel_syms": (177, None),
+    "query_module": (178, None),
+}  # fmt: skip
+
+#: Allowed for the caller itself only: name -> (x86_64, aarch64, index of the argument that must be 0).
+SELF_ONLY = {
+    "prlimit64": (302, 261, 0),
+    "sched_setaffinity": (203, 122, 0),
+    "setpriority": (141, 140, 1),
+}
+_CLONE, _CLONE3 = (56, 220), (435, 435)
+_SOCKETPAIR = (53, 199)
+#: Without a pid namespace nothing else ends what a program leaves behind, so it may not fork or kill.
+FORKS = {"fork": (57, None), "vfork": (58, None)}
+KILLS = {
+    "kill": (62, 129), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240), "pidfd_send_signal": (424, 424),
+}  # fmt: skip
+_TGKILL = (234, 131)
+
+_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag of clone
+_CLONE_THREAD = 0x00010000
+_AF_UNIX = 1
+_X32 = 0x40000000
+
+_LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _KILL = 0x7FFF0000, 0x80000000
+_NUMBER, _ARCHITECTURE = 0, 4
+
+
+def _errno(code: int) -> int:
+    return 0x00050000 | code
+
+
+def _argument(index: int) -> int:
+    return 16 + 8 * index  # the low half; both machines are little-endian
+
+
+class _Filter:
+    def __init__(self) -> None:
+        self.instructions: list[bytes] = []
+
+    def add(self, code: int, value: int, true: int = 0, false: int = 0) -> None:
+        self.instructions.append(struct.pack("HBBI", code, true, false, value))
+
+    def deny(self, number: int, answer: int = _errno(errno.EPERM)) -> None:
+        self.add(_JUMP_EQUAL, number, 0, 1)
+        self.add(_RETURN, answer)
+
+    def deny_unless_equal(self, number: int, argument: int, wanted: int) -> None:
+        self.add(_JUMP_EQUAL, number, 0, 4)
+        self.add(_LOAD, _argument(argument))
+        self.add(_JUMP_EQUAL, wanted, 0, 1)
+        self.add(_RETURN, _ALLOW)
+        self.add(_RETURN, _errno(errno.EPERM))
+
+
+def build(*, pid: int | None = None) -> bytes:
+    """The filter as packed BPF. With `pid` (no pid namespace): no new processes, signals to `pid` only."""
+    column = 1 if MACHINE == "aarch64" else 0
+    out = _Filter()
+    out.add(_LOAD, _ARCHITECTURE)
+    out.add(_JUMP_EQUAL, 0xC00000B7 if column else 0xC000003E, 1, 0)
+    out.add(_RETURN, _KILL)
+    out.add(_LOAD, _NUMBER)
+    if not column:
+        out.add(_JUMP_AT_LEAST, _X32, 0, 1)
+        out.add(_RETURN, _errno(errno.ENOSYS))
+    whole = {**DENIED, **({**FORKS, **KILLS} if pid is not None else {})}
+    for numbers in whole.values():
+        number = numbers[column]
+        if number is not None:
+            out.deny(number)
+    out.deny(_CLONE3[column], _errno(errno.ENOSYS))  # its flags lie in memory, where no filter can look
+    for self_only in SELF_ONLY.values():
+        out.deny_unless_equal(self_only[column], self_only[2], 0)
+    out.deny_unless_equal(_SOCKETPAIR[column], 0, _AF_UNIX)
+    if pid is not None:
+        out.deny_unless_equal(_TGKILL[column], 0, pid)
+    out.add(_JUMP_EQUAL, _CLONE[column], 0, 3 if pid is None else 5)
+    out.add(_LOAD, _argument(0))
+    out.add(_JUMP_ANY_BIT, _NAMESPACES, 0, 1)
+    out.add(_RETURN, _errno(errno.EPERM))
+    if pid is not None:
+        out.add(_JUMP_ANY_BIT, _CLONE_THREAD, 1, 0)
+        out.add(_RETURN, _errno(errno.EPERM))
+    out.add(_RETURN, _ALLOW)
+    return b"".join(out.instructions)
