@@ -33,7 +33,7 @@ def check(
     detector   what tells the languages of the Latin alphabet apart: a name of `detect.DETECTORS`.
     min_words  abstain where there are fewer words, as in a bare calculation.
     """
-    found = share(text, target, prompt=prompt, detector=_detector(detector))
+    found = share(text, target, prompt=prompt, detector=detector)
     counts = {
         "target": round(found.target, 2),
         "other": found.other,
@@ -48,10 +48,6 @@ def check(
     if found.repeated >= 0.005:
         reason += f"; {found.repeated:.0%} is repetition"
     return Verdict.of(found.value, reason, "share", **counts, spans=list(found.spans))
-
-
-def _detector(detector: str | Detector) -> Detector:
-    return detector_named(detector) if isinstance(detector, str) else detector
 
 
 class LanguageReward(Reward):

@@ -1,14 +1,15 @@
 """Telling the languages of the Latin alphabet apart, a sentence at a time.
 
 `Profiles` reads the whole sentence with langdetect's own profiles (Nakatani Shuyo, 2010), in numpy;
-`Langdetect` is langdetect itself, which samples the n-grams of a sentence, seeded here. Other detectors plug in by name.
+`Langdetect` is langdetect itself, which samples the n-grams of a sentence, seeded here. Other detectors
+plug in by name.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +21,9 @@ from r1rewards.core.errors import UserError
 
 #: The languages with a Latin alphabet that langdetect has profiles of.
 LATIN_LANGUAGES = (
-    "af ca cs cy da de en es et fi fr hr hu id it lt lv nl no pl pt ro sk sl so sq sv sw tl tr vi".split()
-)
+    "af", "ca", "cs", "cy", "da", "de", "en", "es", "et", "fi", "fr", "hr", "hu", "id", "it", "lt",
+    "lv", "nl", "no", "pl", "pt", "ro", "sk", "sl", "so", "sq", "sv", "sw", "tl", "tr", "vi",
+)  # fmt: skip
 #: Codes that name the same written language, or one that no detector here tells apart.
 _SAME = {"nb": "no", "nn": "no", "bs": "hr", "sr": "hr", "ms": "id", "fil": "tl", "gl": "pt", "mo": "ro"}
 
@@ -31,7 +33,7 @@ def latin_code(code: str) -> str:
     return _SAME.get(code, code)
 
 
-class Detector(Protocol):
+class Detector(Hashable, Protocol):
     """Names the language of each sentence, or None where it cannot tell."""
 
     def languages(self, sentences: Sequence[str], target: str) -> list[str | None]: ...
@@ -79,7 +81,6 @@ class Profiles:
         letters = {c for profile in profiles for gram in profile["freq"] for c in gram.lower() if _latin(c)}
         self._ids = np.zeros(0x250, np.int64)
         self._ids[[ord(c) for c in sorted(letters)]] = np.arange(2, len(letters) + 2)
-        self._ids[0x1E00 - 0x1E00] = 0
         base = self._base = len(letters) + 2
         rows: dict[int, NDArray[np.float64]] = {}
         for at, profile in enumerate(profiles):
@@ -106,7 +107,7 @@ class Profiles:
         return key
 
     def scores(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """The log-likelihood of each sentence (row) in each language (column), up to a constant of the row."""
+        """The log-likelihood of each sentence (row) in each language (column)."""
         joined = " " + " ".join(sentences).lower().replace("ș", "ş").replace("ț", "ţ") + " "
         points = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
         ids = np.where(points < 0x250, self._ids[np.minimum(points, 0x24F)], 0)
@@ -120,7 +121,8 @@ class Profiles:
         rows = self._row_of[keys]
         total = np.add.reduceat(self._table[rows[0]], starts, axis=0)
         total += np.add.reduceat(self._table[rows[1]], starts, axis=0)
-        return total + np.add.reduceat(self._table[rows[2]], starts, axis=0)
+        total += np.add.reduceat(self._table[rows[2]], starts, axis=0)
+        return total
 
     def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
         if not sentences:

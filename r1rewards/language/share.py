@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from r1rewards.core.errors import UserError
 from r1rewards.language.clean import normalize, prose
-from r1rewards.language.detect import LATIN_LANGUAGES, Detector, latin_code
+from r1rewards.language.detect import LATIN_LANGUAGES, Detector, detector_named, latin_code
 from r1rewards.language.scripts import CLASS, DECIDED, HAN, KANA, LATIN, SCRIPT, language_code
 from r1rewards.language.words import Words, repetition, resolve_han, single_latin, words_of
 
@@ -20,12 +19,14 @@ SENTENCE_WORDS = 5
 #: Spans of other languages that a verdict shows.
 _SPANS = 8
 
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log ln lg exp max min sup inf lim gcd lcm mod "
-    "det dim ker deg arg sgn sqrt abs floor ceil round sum prod len range print int str list dict def return "
-    "cm mm km kg mg ml mph kmh km sq ft hr hrs min sec lb lbs oz".split()
-)
-_SOME_WORD = re.compile(r"[^\W\d_]+")
+#: Names of functions and units, which are the same in every language.
+_FUNCTIONS = frozenset((
+    "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh",
+    "log", "ln", "lg", "exp", "max", "min", "sup", "inf", "lim", "gcd", "lcm", "mod", "det", "dim",
+    "ker", "deg", "arg", "sgn", "sqrt", "abs", "floor", "ceil", "round", "sum", "prod", "len", "range",
+    "print", "int", "str", "list", "dict", "def", "return", "mm", "cm", "km", "mg", "kg", "ml", "mph",
+    "kmh", "hr", "hrs", "lb", "lbs", "oz", "ft", "sq",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +56,26 @@ class Share:
         return self.target / self.words * (1.0 - self.repeated) if self.words else 0.0
 
 
-def share(text: str, target: str, *, prompt: str | None = None, detector: Detector) -> Share:
+def share(
+    text: str, target: str, *, prompt: str | None = None, detector: str | Detector = "langdetect"
+) -> Share:
     """Count the words of a text that are in the target language.
+
+    prompt    what was asked: names in it may be copied whatever their language.
+    detector  what tells the languages of the Latin alphabet apart: a name of `detect.DETECTORS`, or one.
 
     Raises UserError for a target that neither a writing system nor a detector can tell.
     """
     code = language_code(target)
     if code not in DECIDED and latin_code(code) not in LATIN_LANGUAGES:
         raise UserError(f"the language {target!r} is not known; use one of {', '.join(known_languages())}")
+    detector = _resolved(detector)
     words = words_of(prose(normalize(text)))
     return _count(words, code, _copied(prompt, code, detector) if prompt else frozenset(), detector)
+
+
+def _resolved(detector: str | Detector) -> Detector:
+    return detector_named(detector) if isinstance(detector, str) else detector
 
 
 def known_languages() -> list[str]:
@@ -129,12 +140,11 @@ def _latin_sentences(
     if not counted.any():
         return ours, {}
     at = np.flatnonzero(counted)
-    numbers, first, sizes = np.unique(words.sentence[at], return_index=True, return_counts=True)
+    _, first, sizes = np.unique(words.sentence[at], return_index=True, return_counts=True)
     long = sizes >= SENTENCE_WORDS
     if not long.any():
         # No sentence is long enough to tell: all of them together are.
         first, sizes, long = np.array([0]), np.array([len(at)]), np.array([True])
-        numbers = np.array([0])
     last = first + sizes - 1
     begins, ends = words.begin[at[first]], words.end[at[last]]
     texts = [words.text[b:e] for b, e, yes in zip(begins, ends, long, strict=True) if yes]
@@ -170,7 +180,7 @@ def _spans(words: Words, foreign: NDArray[np.bool_]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _copied(prompt: str, code: str, detector: Detector) -> frozenset[str]:
-    """The words that a response may take from its prompt: those of other languages in a prompt of this one."""
+    """The words that a response may copy: those of other languages in a prompt of this one."""
     words = words_of(prose(normalize(prompt)))
     counted = _count(words, code, frozenset(), detector)
     if 2 * counted.target < counted.words:
@@ -181,8 +191,8 @@ def _copied(prompt: str, code: str, detector: Detector) -> frozenset[str]:
     return frozenset(words.at(i).casefold() for i in np.flatnonzero(foreign).tolist())
 
 
-def language_of(text: str, detector: Detector) -> str | None:
-    """The language of a text: that of its commonest writing system, told further apart where that is Latin."""
+def language_of(text: str, detector: str | Detector = "langdetect") -> str | None:
+    """The language of a text: that of its commonest writing system, and of its words where that is Latin."""
     words = words_of(prose(normalize(text)))
     counted = ~single_latin(words)
     if not counted.any():
@@ -191,8 +201,8 @@ def language_of(text: str, detector: Detector) -> str | None:
     by_class = np.bincount(script[counted], words.weight[counted], 256)
     name = SCRIPT[int(by_class.argmax())]
     if name == LATIN:
-        latin = " ".join(words.at(i) for i in np.flatnonzero((script == CLASS[LATIN])).tolist())
-        return detector.languages([latin], "en")[0]
+        latin = " ".join(words.at(i) for i in np.flatnonzero(script == CLASS[LATIN]).tolist())
+        return _resolved(detector).languages([latin], "en")[0]
     if name == KANA:
         return "ja"
     return next((code for code, scripts in DECIDED.items() if scripts == (name,)), None)

@@ -92,7 +92,8 @@ def resolve_han(words: Words) -> NDArray[np.uint8]:
 
 def single_latin(words: Words) -> NDArray[np.bool_]:
     """The Latin runs of one letter: variables, labels, and what an apostrophe cuts off."""
-    return (words.script == CLASS[LATIN]) & (words.end - words.begin == 1)
+    latin: NDArray[np.bool_] = words.script == CLASS[LATIN]
+    return latin & (words.end - words.begin == 1)
 
 
 #: Letters of a window in the search for repetition: about four words, or eight Han characters.

@@ -1,0 +1,186 @@
+"""Can a person read the response? The measures behind R1's filters, as plain functions.
+
+Cold start and rejection sampling drop traces with repetition, mixed languages, long paragraphs and code
+blocks in the thinking, and unclosed ones (arXiv 2501.12948, sections 2.3.1 and 2.3.3). The thresholds are
+not published; the defaults here are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+
+from r1rewards.core.reward import Reward, Sample
+from r1rewards.core.template import Template, Trace, get_template
+from r1rewards.core.verdict import Verdict
+
+#: A word, or one character of a script that sets no words apart.
+_TOKEN = re.compile(r"[\u0e00-\u0eff\u3005-\u30ff\u3400-\u9fff\U00020000-\U000323af]|[^\W_]+|[^\w\s]")
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)", re.MULTILINE)
+_PARAGRAPH = re.compile(r"\n[ \t]*\n")
+#: Lines shorter than this repeat without harm: braces, bullets, "x = 2".
+_LINE_CHARS = 12
+
+
+def ngram_repetition(text: str, n: int = 6) -> float:
+    """The share, 0 to 1, of word n-grams that stood in the text before."""
+    tokens = _TOKEN.findall(text)
+    total = len(tokens) - n + 1
+    if total < 1:
+        return 0.0
+    return 1.0 - len(set(zip(*(tokens[i:] for i in range(n)), strict=False))) / total
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A stretch of a text that repeats itself at once: `words` long in all, the same `period` words again."""
+
+    words: int
+    period: int
+
+    @property
+    def repeats(self) -> float:
+        return self.words / self.period if self.period else 0.0
+
+
+def longest_loop(text: str) -> Loop:
+    """The longest stretch in which the same words come again and again, at least twice; linear in the text.
+
+    Where each word has, four words deep, the same distance to where it last stood, the text is periodic.
+    """
+    tokens = _TOKEN.findall(text)
+    last: dict[tuple[str, ...], int] = {}
+    distances = []
+    for at, gram in enumerate(zip(*(tokens[i:] for i in range(4)), strict=False)):
+        distances.append(at - last.get(gram, at))
+        last[gram] = at
+    best = Loop(0, 0)
+    for period, run in groupby(distances):
+        length = sum(1 for _ in run)
+        if period and length + 3 >= period and length + 3 + period > best.words:
+            best = Loop(length + 3 + period, period)
+    return best
+
+
+def repeated_lines(text: str) -> float:
+    """The share, 0 to 1, of the lines of some length that stood in the text before."""
+    lines = [line for line in map(str.strip, text.splitlines()) if len(line) >= _LINE_CHARS]
+    return 1.0 - len(set(lines)) / len(lines) if lines else 0.0
+
+
+def longest_paragraph(text: str) -> int:
+    """The words of the longest paragraph; empty lines set them apart, and fenced code is none."""
+    prose = "".join(_outside_fences(text))
+    return max((len(_TOKEN.findall(paragraph)) for paragraph in _PARAGRAPH.split(prose)), default=0)
+
+
+def code_blocks(text: str) -> int:
+    """How many fenced code blocks are opened."""
+    return (len(_FENCE.findall(text)) + 1) // 2
+
+
+def _outside_fences(text: str) -> list[str]:
+    """The text outside fences; an unclosed fence takes the rest."""
+    bounds = [match.start() for match in _FENCE.finditer(text)]
+    starts, ends = [0, *bounds[1::2]], [*bounds[0::2], len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=False)]
+
+
+def truncated(trace: Trace, finish_reason: str | None = None) -> bool:
+    """Whether the response broke off: at the token limit, or inside its thinking or its answer."""
+    return finish_reason == "length" or bool({"unclosed_reasoning", "unclosed_answer"} & set(trace.faults))
+
+
+def mixed_languages(text: str, target: str | None = None) -> float | None:
+    """The share, 0 to 1, of words that are not in the target language, or in that of the text.
+
+    None where there are too few words to tell.
+    """
+    from r1rewards import language
+
+    wanted = target or language.language_of(text)
+    if wanted is None:
+        return None
+    found = language.share(text, wanted)
+    return 1.0 - found.target / found.words if found.words >= language.MIN_WORDS else None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a readable response may have; each is inclusive, and None means no limit.
+
+    repetition       share of repeated word 6-grams, 0 to 1
+    loop_words       words of the longest loop of three rounds or more
+    repeated_lines   share of repeated lines, 0 to 1
+    paragraph_words  words of the longest paragraph of the thinking
+    code_blocks      fenced blocks in the thinking
+    mixed            share of words of other languages in the thinking, 0 to 1
+    """
+
+    repetition: float | None = 0.4
+    loop_words: int | None = 40
+    repeated_lines: float | None = 0.4
+    paragraph_words: int | None = 600
+    code_blocks: int | None = 0
+    mixed: float | None = 0.1
+
+
+def check(
+    response: str,
+    *,
+    template: str | Template = "think-answer",
+    prefilled: bool = False,
+    target: str | None = None,
+    finish_reason: str | None = None,
+    limits: Limits | None = None,
+) -> Verdict:
+    """1 where nothing stands in a reader's way, else 0; the faults by name, the measures in the details.
+
+    target         the language wanted; None means the one that most of the thinking is in.
+    finish_reason  "length" where the sampler cut the response off.
+    """
+    trace = get_template(template).parse(response, prefilled=prefilled)
+    return _judge(response, trace, target, finish_reason, limits or Limits())
+
+
+def _judge(text: str, trace: Trace, target: str | None, finish_reason: str | None, limits: Limits) -> Verdict:
+    # A response without tags is read as one piece.
+    thinking = trace.reasoning or text
+    loop = longest_loop(text)
+    measures: dict[str, float | None] = {
+        "repetition": ngram_repetition(text),
+        "loop_words": loop.words if loop.repeats >= 3 else 0,
+        "repeated_lines": repeated_lines(text),
+        "paragraph_words": longest_paragraph(thinking),
+        "code_blocks": code_blocks(thinking),
+        "mixed": mixed_languages(thinking, target) if limits.mixed is not None else None,
+    }
+    faults = ["truncated"] if truncated(trace, finish_reason) else []
+    for name, value in measures.items():
+        limit = getattr(limits, name)
+        if limit is not None and value is not None and value > limit:
+            faults.append(name)
+    rounded = {name: value if value is None else round(value, 4) for name, value in measures.items()}
+    if not faults:
+        return Verdict.of(1.0, "readable", "readable", faults=[], **rounded)
+    told = [name if name == "truncated" else f"{name} {measures[name]:.3g}" for name in faults]
+    return Verdict.of(0.0, "; ".join(told), faults[0], faults=faults, **rounded)
+
+
+class ReadabilityReward(Reward):
+    """`check` on the parsed response, for every task. R1 filters by this; it does not train on it."""
+
+    def __init__(
+        self,
+        repetition: float | None = Limits.repetition,
+        loop_words: int | None = Limits.loop_words,
+        repeated_lines: float | None = Limits.repeated_lines,
+        paragraph_words: int | None = Limits.paragraph_words,
+        code_blocks: int | None = Limits.code_blocks,
+        mixed: float | None = Limits.mixed,
+    ) -> None:
+        self._limits = Limits(repetition, loop_words, repeated_lines, paragraph_words, code_blocks, mixed)
+
+    def check(self, sample: Sample) -> Verdict:
+        return _judge(sample.text, sample.trace, sample.language, sample.finish_reason, self._limits)
