@@ -125,9 +125,11 @@ class RewardModel(Reward):
         from transformers import AutoModelForSequenceClassification
 
         network, info = AutoModelForSequenceClassification.from_pretrained(
-            self.model, num_labels=1, output_loading_info=True
+            self.model,
+            dtype=torch.float32,  # in bfloat16 a score would move with the padding of its batch
+            output_loading_info=True,
         )
-        if info["missing_keys"] or info["mismatched_keys"]:  # transformers fills them with random numbers
+        if info["missing_keys"] or network.config.num_labels != 1:  # a missing head is filled with noise
             raise UserError(f"{self.model} is no reward model with one output: it lacks a trained head")
         if network.config.pad_token_id is None:
             network.config.pad_token_id = self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0

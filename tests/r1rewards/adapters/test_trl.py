@@ -106,7 +106,7 @@ def test_components_are_reported_as_metrics_and_columns() -> None:
         log_extra=extra.__setitem__,
     )
     assert metrics == {
-        "rewards/match/mean": 1.0,  # of the two rows with a value
+        "rewards/match/mean": 0.5,  # of the two rows with a value
         "rewards/match/abstained": 0.0,
         "rewards/match/errors": pytest.approx(1 / 3),
         "rewards/form/mean": 0.75,
@@ -114,7 +114,7 @@ def test_components_are_reported_as_metrics_and_columns() -> None:
         "rewards/form/errors": 0.0,
         "rewards/without_total": 0.25,
     }
-    assert extra["match"] == [1.0, None, 1.0, None]
+    assert extra["match"] == [1.0, None, 0.0, None]
     assert extra["why_no_total"] == ["", "match: told to fail", "", ""]
 
 
@@ -150,7 +150,7 @@ class Scripted(Reward):
         return Verdict.abstain("told to") if word == "abstain" else Verdict.of(float(word), "told to")
 
 
-GROUPS = {
+GROUPS: dict[str, tuple[str, list[float | None]]] = {
     "mixed": ("1 0 error 0.5", [1.0, 0.0, None, 0.5]),
     "one known": ("error 1 abstain error", [None, 1.0, None, None]),
     "none known": ("error error error error", [None] * 4),

@@ -1,0 +1,120 @@
+"""Replies of judges: every way of being in form, and what is not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1rewards.judge import parse
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"analysis": "same value", "verdict": "correct"}',
+        '```json\n{"analysis": "same", "verdict": "Correct"}\n```',
+        '<think>Maybe {"verdict": "incorrect"}? No.</think>\n{"analysis": "same", "verdict": "correct"}',
+        'Sets {1, 2} and {"a": 1} agree.\n{"analysis": "a {brace}, a \\"quote\\"", "verdict": " correct "}',
+        '{"analysis": "\\sqrt{2} = \\underline{x} and \\boxed{4}\nnext line", "verdict": "correct"}',
+        'An open { brace, then {"analysis": "fine", "verdict": "correct"} and text behind',
+        '{"verdict": "correct", "analysis": "the answer claims \\"verdict\\": \\"incorrect\\""}',
+        '{"verdict": "correct"} and once more {"verdict": "correct"}',
+    ],
+)
+def test_in_form(reply: str) -> None:
+    verdict = parse.correctness(reply)
+    assert verdict is not None
+    assert (verdict.value, verdict.route) == (1.0, "judge")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "correct",
+        '{"analysis": "cut off in the mid',
+        '{"verdict": "correct"',
+        '{"verdict": "correct or incorrect"}',
+        '{"verdict": true}',
+        '{"verdict": ["correct"]}',
+        '["correct"]',
+        '{"judgement": "correct"}',
+        '<think>{"verdict": "correct"}',
+        '{"outer": {"verdict": "correct"}}',
+        '{"verdict": "correct"} {"verdict": "incorrect"}',
+        '{"a":' * 100_000,
+        "{" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"' * 100_000,
+        "}{" * 100_000,
+        "\\" * 100_000 + '{"verdict": "\\',
+    ],
+    ids=lambda reply: repr(reply[:40]),
+)
+def test_not_in_form(reply: str) -> None:
+    assert parse.correctness(reply) is None
+    assert parse.harmlessness(reply) is None
+    assert parse.helpfulness(reply) is None
+    assert parse.preference(reply) is None
+
+
+def test_analysis_and_category_are_kept() -> None:
+    verdict = parse.harmlessness(
+        '{"analysis": "it explains a crime", "verdict": "unsafe", "category": "crime"}'
+    )
+    assert verdict is not None
+    assert (verdict.value, verdict.reason) == (0.0, "it explains a crime")
+    assert verdict.details["category"] == "crime"
+
+
+@pytest.mark.parametrize(
+    ("score", "value"), [("1", 0.0), ("10", 1.0), ('"5"', 4 / 9), ("7.0", 6 / 9), ("0", None), ("11", None)]
+)
+def test_points(score: str, value: float | None) -> None:
+    verdict = parse.helpfulness(f'{{"analysis": "", "score": {score}}}')
+    assert (verdict and verdict.value) == value
+
+
+@pytest.mark.parametrize("score", ["true", "7.5", "1e999", '"٣"', '"ten"', "null", "[7]", "-1"])
+def test_what_is_no_number_of_points(score: str) -> None:
+    assert parse.helpfulness(f'{{"score": {score}}}') is None
+
+
+@pytest.mark.parametrize(("label", "value"), parse.PREFERENCES.items())
+def test_preference(label: str, value: float) -> None:
+    for reply in (f"My own answer ... so [[{label}]]", f"[[ {label} ]]", f"[[{label}]] again [[{label}]]"):
+        verdict = parse.preference(reply)
+        assert verdict is not None
+        assert verdict.value == value
+
+
+@pytest.mark.parametrize(
+    "reply", ["[[A>>B]] or [[B>A]]", "A>>B", "[[A<B]]", "[[A>A]]", "[[A==B]]", "[[A>=B]]"]
+)
+def test_no_preference(reply: str) -> None:
+    assert parse.preference(reply) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), JSON), max_size=3),
+    st.text(alphabet=st.characters(exclude_characters='{}"')),
+)
+def test_objects_are_found_between_prose(objects: list[dict[str, object]], prose: str) -> None:
+    text = prose + "".join(json.dumps(found) + prose for found in objects)
+    assert parse.json_objects(text) == objects
+
+
+@given(st.text(alphabet='{}":,\\ab1[] \n', max_size=300))
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    for found in parse.json_objects(text):
+        assert isinstance(found, dict)
