@@ -1,0 +1,390 @@
+"""Whether one answer tree is the other, driven by what the gold is."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Literal
+
+from r1rewards.math.evaluate import symbols
+from r1rewards.math.expression import Node
+from r1rewards.math.regions import is_region, region, same_inequality, same_region
+from r1rewards.math.scalars import equal, proportional
+from r1rewards.math.units import word_set
+
+_MAX_ITEMS = 64
+_MAX_SIGNS = 5
+_COORDINATES = frozenset("xyz")
+_PARAMETERS = frozenset("nkmtlC")
+
+
+def kind(node: Node) -> str:
+    """The name of what a gold is, for verdicts and reports."""
+    if is_region(node):
+        return "inequality" if node.op == "rel" else "interval" if node.op != "union" else "union"
+    if node.op == "num":
+        return "integer" if node.digits < 0 and node.value.denominator == 1 else "decimal"
+    if node.op == "neg" and node.args[0].op == "num":
+        return kind(node.args[0])
+    if node.op == "div" and all(arg.op == "num" for arg in node.args):
+        return "rational"
+    if node.op == "rel":
+        return "equation" if node.name == "=" else "relation"
+    names = {
+        "seq": "list",
+        "builder": "set",
+        "pm": "plus-minus",
+        "base": "base-n",
+        "sym": "symbol",
+        "quantity": "quantity",
+    }
+    if node.op in ("tuple", "set", "matrix", "percent", "text", "ratio", *names):
+        return names.get(node.op, node.op)
+    return "plus-minus" if _signs(node) else "expression"
+
+
+def same(gold: Node, answer: Node) -> bool | None:
+    """True, False, or None where neither could be shown."""
+    if gold == answer:
+        return True
+    if gold.op == "rel" or answer.op == "rel":
+        related = _same_relation(gold, answer)
+        if related != "values":
+            return related
+        gold, answer = value_of(gold), value_of(answer)
+    if gold.op == "quantity" and gold.args[0].op not in _SCALARS:
+        gold = gold.args[0]
+    if answer.op == "quantity" and answer.args[0].op not in _SCALARS:
+        answer = answer.args[0]
+    if gold.op == "text" or answer.op == "text":
+        return words(gold.name) == words(answer.name) if gold.op == answer.op else False
+    if gold.op == "matrix" or answer.op == "matrix":
+        return _same_matrix(gold, answer)
+    if is_region(gold) or is_region(answer):
+        mine, theirs = region(gold), region(answer)
+        return False if mine is None or theirs is None else same_region(mine, theirs)
+    if gold.op == "builder" or answer.op == "builder":
+        return (
+            _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+            if (gold.op == answer.op)
+            else None
+        )
+    if gold.op == "tuple":
+        return _same_tuple(gold, answer)
+    if gold.op == "ratio" and answer.op == "ratio":
+        return _same_ratio(gold, answer)
+    if gold.op in ("set", "seq") or answer.op in ("set", "seq") or _signs(gold) or _signs(answer):
+        return _same_items(gold, answer)
+    if answer.op == "tuple":
+        return same(gold, answer.args[0]) if len(answer.args) == 1 else False
+    return equal(gold, answer)
+
+
+_SCALARS = word_set(
+    "num sym add neg mul div pow root fn fact percent degree app abs floor ceil binom big base prime "
+    "quantity ratio pm mp"
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, for comparison: lower case, without punctuation and articles."""
+    found = re.findall(r"[^\W_]+", text.lower())
+    return [word for word in found if word not in ("the", "a", "an")] or found
+
+
+# -- relations
+
+
+def is_label(node: Node) -> bool:
+    """Whether a tree can be the left side of a definition: x, f(x), a_n, (x, y), AB/CD, P(A)."""
+    if node.op in ("sym", "text"):
+        return node.name not in ("pi", "e")
+    if node.op in ("app", "prime"):
+        return True
+    if node.op in ("abs", "fn"):
+        return bool(symbols(node))
+    if node.op in ("tuple", "seq"):
+        return bool(node.args) and all(map(is_label, node.args))
+    if node.op == "mul" and node.name == "call":
+        return True
+    if node.op in ("mul", "div", "ratio"):
+        names = symbols(node)
+        return bool(names) and all(name[0].isupper() for name in names) and not _has_number(node)
+    return False
+
+
+def _has_number(node: Node) -> bool:
+    return node.op in ("num", "add", "pow") or any(map(_has_number, node.args))
+
+
+def definition(node: Node) -> tuple[Node | None, Node] | None:
+    """What a relation defines, and the value it gives; None when it is an equation or an inequality."""
+    if node.op != "rel":
+        return None
+    signs, members = node.name.split(), list(node.args)
+    if signs == ["in"]:
+        return members[0], members[1]
+    if not set(signs) <= {"=", "~"}:
+        return None
+    while len(members) > 1 and signs[-1] == "~" and not is_label(members[-2]):
+        del members[-1], signs[-1]  # an approximation beside the exact value
+    if len(members) == 1:
+        return None, members[0]
+    if is_label(members[0]):
+        return members[0], members[-1]
+    if is_label(members[-1]) and not symbols(members[0]):
+        return members[-1], members[0]
+    if not any(map(symbols, members)):
+        return None, members[-1]
+    return None
+
+
+def value_of(node: Node) -> Node:
+    """The value that a definition gives; any other tree as it is."""
+    for _ in range(4):
+        defined = definition(node)
+        if defined is None:
+            return node
+        node = defined[1]
+    return node
+
+
+def _same_relation(gold: Node, answer: Node) -> bool | Literal["values"] | None:
+    """The outcome of two relations; "values" when only the values they give are left to compare."""
+    mine, theirs = definition(gold), definition(answer)
+    if mine and theirs:
+        return _same_definition(gold, answer, mine, theirs)
+    if mine and answer.op == "rel":
+        if is_region(answer):
+            return same(mine[1], answer)
+        return _same_equation(gold, answer)
+    if gold.op == "rel" and not mine:
+        if is_region(gold):
+            ranges = region(gold), region(value_of(answer))
+            if ranges[0] is not None and ranges[1] is not None:
+                return same_region(ranges[0], ranges[1])
+            return same_inequality(gold, answer) if answer.op == "rel" else False
+        if answer.op != "rel":
+            return False
+        return _same_equation(gold, answer)
+    if answer.op == "rel" and not theirs and not is_region(answer):
+        return False
+    return "values"
+
+
+def _same_definition(
+    gold: Node, answer: Node, mine: tuple[Node | None, Node], theirs: tuple[Node | None, Node]
+) -> bool | None:
+    (label, value), (other_label, other_value) = mine, theirs
+    if label is not None and other_label is not None and label != other_label:
+        if {label.op, other_label.op} == {"sym"} and {label.name, other_label.name} <= _COORDINATES:
+            return _same_equation(gold, answer)
+        renamed = _rename(other_value, other_label, label)
+        if renamed is not None:
+            other_value = renamed
+    outcome = same(value, other_value)
+    return outcome or (_same_equation(gold, answer) or outcome)
+
+
+def _rename(value: Node, label: Node, wanted: Node) -> Node | None:
+    """The value of f(m) = ... with m renamed as in f(n) = ...; None when the labels bind nothing."""
+    bound, target = _bound(label), _bound(wanted)
+    if not bound or not target or bound == target or target in symbols(value):
+        return None
+    return substitute(value, bound, target)
+
+
+def _bound(label: Node) -> str:
+    if label.op == "app" or (label.op == "mul" and label.name == "call"):
+        last = label.args[-1]
+        return last.name if last.op == "sym" else ""
+    return ""
+
+
+def substitute(node: Node, name: str, target: str) -> Node:
+    if node.op == "sym":
+        return node._replace(name=target) if node.name == name else node
+    return (
+        node._replace(args=tuple(substitute(arg, name, target) for arg in node.args)) if node.args else node
+    )
+
+
+def _same_equation(gold: Node, answer: Node) -> bool | None:
+    """Equations are the same when their differences are, up to a constant factor."""
+    if gold.name != "=" or answer.name != "=":
+        return None if gold.name == answer.name else False
+    sides = []
+    for node in (gold, answer):
+        if any(side.op not in _SCALARS for side in node.args):
+            return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+        sides.append(Node("add", (node.args[0], Node("neg", (node.args[1],)))))
+    return proportional(sides[0], sides[1]) is not None
+
+
+# -- structures
+
+
+def _all(outcomes: object) -> bool | None:
+    unsure = False
+    for outcome in outcomes:  # type: ignore[attr-defined]
+        if outcome is False:
+            return False
+        unsure |= outcome is None
+    return None if unsure else True
+
+
+def _same_tuple(gold: Node, answer: Node) -> bool | None:
+    answer = value_of(answer)
+    if answer.op in ("tuple", "seq"):
+        mine, theirs = gold.args, answer.args
+        if len(mine) == len(theirs):
+            if len(mine) == 2 and answer.op == "tuple" and gold.name != answer.name:
+                return False  # (1,2) and [1,2] are different intervals
+            outcome = _all(same(value_of(a), value_of(b)) for a, b in zip(mine, theirs, strict=True))
+            if outcome is not False:
+                return outcome
+    if _signs(gold) or _signs(answer) or (answer.op in ("seq", "set") and len(answer.args) == 1):
+        return _same_items(gold, answer)
+    return False
+
+
+def _same_matrix(gold: Node, answer: Node) -> bool | None:
+    mine, theirs = _cells(gold), _cells(answer)
+    if mine is None or theirs is None:
+        return None if gold.op == "mul" or answer.op == "mul" else False
+    if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and "tuple" in (gold.op, answer.op)):
+        return False
+    if len(mine[1]) != len(theirs[1]):
+        return False
+    return _all(same(a, b) for a, b in zip(mine[1], theirs[1], strict=True))
+
+
+def _cells(node: Node) -> tuple[tuple[int, int], list[Node]] | None:
+    if node.op == "mul" and all(arg.op == "matrix" for arg in node.args) and len(node.args) <= 4:
+        product = _cells(node.args[0])
+        for arg in node.args[1:]:
+            product = _product(product, _cells(arg))
+        return product
+    if node.op == "tuple":
+        return (1, len(node.args)), list(node.args)
+    if node.op != "matrix" or len({len(row.args) for row in node.args}) != 1:
+        return None
+    return (len(node.args), len(node.args[0].args)), [cell for row in node.args for cell in row.args]
+
+
+def _product(
+    left: tuple[tuple[int, int], list[Node]] | None, right: tuple[tuple[int, int], list[Node]] | None
+) -> tuple[tuple[int, int], list[Node]] | None:
+    if left is None or right is None or left[0][1] != right[0][0] or max(*left[0], *right[0]) > 6:
+        return None
+    (rows, inner), columns = left[0], right[0][1]
+    return (rows, columns), [
+        Node(
+            "add",
+            tuple(
+                Node("mul", (left[1][row * inner + k], right[1][k * columns + column])) for k in range(inner)
+            ),
+        )
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def _same_ratio(gold: Node, answer: Node) -> bool | None:
+    if len(gold.args) != len(answer.args):
+        return False
+    return _all(
+        equal(Node("mul", (a, answer.args[0])), Node("mul", (b, gold.args[0])))
+        for a, b in zip(gold.args[1:], answer.args[1:], strict=True)
+    )
+
+
+def _signs(node: Node) -> bool:
+    return node.op in ("pm", "mp") or any(map(_signs, node.args))
+
+
+def items(node: Node) -> list[Node]:
+    """The members of a list or set, plus-minus signs multiplied out; of anything else, itself."""
+    if node.op in ("seq", "set"):
+        return [item for arg in node.args for item in items(arg)]
+    if node.op == "rel" and (defined := definition(node)) is not None and _signs(defined[1]):
+        return items(defined[1])
+    return _signed_variants(node) if _signs(node) else [node]
+
+
+def _signed_variants(node: Node) -> list[Node]:
+    if node.op == "tuple":
+        choices = [_signed_variants(arg) if _signs(arg) else [arg] for arg in node.args]
+        if sum(len(choice) > 1 for choice in choices) > _MAX_SIGNS:
+            return [node]
+        return [node._replace(args=chosen) for chosen in product(*choices)]
+    return [_with_sign(node, positive=True), _with_sign(node, positive=False)]
+
+
+def _with_sign(node: Node, *, positive: bool) -> Node:
+    if node.op in ("pm", "mp"):
+        inner = _with_sign(node.args[0], positive=positive)
+        return inner if positive == (node.op == "pm") else Node("neg", (inner,))
+    return (
+        node._replace(args=tuple(_with_sign(arg, positive=positive) for arg in node.args))
+        if node.args
+        else node
+    )
+
+
+def _same_items(gold: Node, answer: Node) -> bool | None:
+    mine, theirs = items(gold), items(answer)
+    if answer.op == "tuple" and gold.op in ("set", "seq") and len(mine) > 1 and len(theirs) == 1:
+        if gold.op == "seq" and len(mine) == len(answer.args):
+            return _all(same(a, b) for a, b in zip(mine, answer.args, strict=True))
+        return False
+    if len(mine) == 1 and len(theirs) > 1:
+        return _all(same(mine[0], item) for item in theirs) and True
+    if len(mine) != len(theirs) or len(mine) > _MAX_ITEMS:
+        return False
+    labelled = len({str(defined[0]) for item in mine if (defined := definition(item))}) == len(mine)
+    unsure = False
+    for item in mine:
+        for place, other in enumerate(theirs):
+            if labelled and _labels_differ(item, other):
+                continue
+            outcome = same(item, other)
+            if outcome:
+                del theirs[place]
+                break
+            unsure |= outcome is None
+        else:
+            return None if unsure else False
+    return True
+
+
+def _labels_differ(item: Node, other: Node) -> bool:
+    mine, theirs = definition(item), definition(other)
+    return bool(mine and theirs and mine[0] and theirs[0] and mine[0] != theirs[0])
+
+
+def renamed(gold: Node, answer: Node) -> Node | None:
+    """The answer with its one foreign symbol renamed to the gold's: the k of a family of solutions, or C."""
+    mine, theirs = _free(gold), _free(answer)
+    own, foreign = mine - theirs, theirs - mine
+    if len(own) != 1 or len(foreign) != 1:
+        return None
+    (name,), (other,) = own, foreign
+    parameters = name in _PARAMETERS and other in _PARAMETERS and _mentions_pi(gold)
+    if parameters or (name.lower() == other.lower() == "c"):
+        return substitute(answer, other, name)
+    return None
+
+
+def _free(node: Node) -> frozenset[str]:
+    """The symbols of the values, those of the labels left out."""
+    if node.op in ("seq", "set", "rel"):
+        parts = [value_of(node)] if node.op == "rel" and definition(node) else list(node.args)
+        return frozenset[str]().union(*map(_free, parts)) if parts != [node] else symbols(node)
+    return symbols(node)
+
+
+def _mentions_pi(node: Node) -> bool:
+    return (
+        (node.op == "sym" and node.name == "pi") or node.op == "degree" or any(map(_mentions_pi, node.args))
+    )

@@ -1,0 +1,188 @@
+"""One gold against one extracted answer: exact strings, exact numbers, trees, and last the slow tier."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from r1rewards.math import compare
+from r1rewards.math.expression import Node, parse
+from r1rewards.math.extract import boxed
+from r1rewards.math.normalize import clean
+from r1rewards.math.tokens import MAX_CHARACTERS, Unreadable
+
+Outcome = Literal["right", "wrong", "undecided", "gold"]
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]{1,2}")
+_CHOICE = re.compile(r"(?:\\(?:text|mathrm|textbf|mathbf)\w*\{)?\s*\(?\s*([A-J])\s*\)?\s*\}?")
+_LETTER_FIRST = re.compile(r"\(?([A-J])(?:\)|[.:]\s|\)?\s*$)")
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s*(?:[aApP]\.?\s*[mM]?\.*)?")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+class Decision(NamedTuple):
+    """`outcome` "gold": the gold cannot be checked. `tier` names what decided."""
+
+    outcome: Outcome
+    reason: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A gold answer, worked out once: its text without delimiters, its tree, and what it is."""
+
+    text: str
+    node: Node | None
+    kind: str
+    problem: str = ""
+
+
+@lru_cache(maxsize=65536)
+def gold_of(text: str) -> Gold:
+    """The gold in a reference: the box in it if there is one, else the whole of it."""
+    if "\\boxed" in text:
+        box = boxed(text)
+        text = box.text if box is not None else text.rpartition("\\boxed")[2].lstrip(" {")
+    if len(text) > MAX_CHARACTERS:
+        return Gold(text[:100], None, "text", f"the gold is longer than {MAX_CHARACTERS} characters")
+    cleaned = clean(text)
+    if choice := _CHOICE.fullmatch(cleaned):
+        return Gold(choice.group(1), Node("sym", name=choice.group(1)), "choice")
+    if _CLOCK.fullmatch(cleaned):
+        return Gold(cleaned, None, "time")
+    if _is_text(cleaned):
+        return Gold(cleaned, None, "text")
+    try:
+        node = parse(text)
+    except Unreadable as error:
+        return Gold(cleaned, None, "text" if _WORD.search(cleaned) else "unreadable", str(error))
+    except RecursionError:
+        return Gold(cleaned, None, "unreadable", "nested too deep")
+    return Gold(cleaned, node, compare.kind(node))
+
+
+def _is_text(cleaned: str) -> bool:
+    if re.search(r"[0-9=<>^_+*/]", cleaned):
+        return False
+    plain = re.sub(r"\\(?:text\w*|mbox|mathrm|textbf)\s*\{([^{}]*)\}", r" \1 ", cleaned)
+    if "\\" in plain:
+        return False
+    words = _WORD.findall(plain)
+    return sum(len(word) > 3 for word in words) >= 1 or len(words) >= 3
+
+
+@lru_cache(maxsize=65536)
+def decide(gold_text: str, answer: str) -> Decision:
+    """Whether an extracted answer is the gold, without the slow tier."""
+    gold = gold_of(gold_text)
+    if not gold.text:
+        return Decision("gold", "the gold is empty", "string")
+    cleaned = clean(answer)
+    if cleaned == gold.text or answer.strip() == gold_text.strip():
+        return Decision("right", "the same text", "string")
+    if gold.kind == "choice":
+        return _decide_choice(gold, cleaned)
+    number, wanted = _integer(cleaned), _integer(gold.text)
+    if number is not None and wanted is not None:
+        return Decision("right" if number == wanted else "wrong", f"{number} and {wanted}"[:200], "integer")
+    if gold.kind == "time":
+        return _decide_time(gold, cleaned)
+    if gold.kind == "text":
+        return _decide_text(gold, cleaned)
+    if gold.node is None:
+        return Decision("undecided", f"the gold is not understood: {gold.problem}", "parse")
+    return _decide_tree(gold, gold.node, answer, cleaned)
+
+
+def _integer(text: str) -> int | None:
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return int(text.replace(",", "")) if _THOUSANDS.fullmatch(text) else None
+
+
+def _decide_choice(gold: Gold, cleaned: str) -> Decision:
+    letter = _CHOICE.fullmatch(cleaned) or _LETTER_FIRST.match(cleaned)
+    if letter is None:
+        if cleaned.lower() == gold.text.lower():
+            return Decision("right", "the same letter", "choice")
+        return Decision("wrong", f"no single choice in {cleaned[:60]!r}", "choice")
+    given = letter.group(1)
+    return Decision("right" if given == gold.text else "wrong", f"{given} and {gold.text}", "choice")
+
+
+def _decide_text(gold: Gold, cleaned: str) -> Decision:
+    mine, theirs = _text_words(gold.text), _text_words(cleaned)
+    if mine == theirs:
+        return Decision("right", "the same words", "text")
+    if "," in gold.text or " and " in gold.text:
+        parts = _text_parts(gold.text), _text_parts(cleaned)
+        if len(parts[0]) > 1 and parts[0] == parts[1]:
+            return Decision("right", "the same list of words", "text")
+    if len(mine) <= 3:
+        return Decision("wrong", "other words", "text")
+    return Decision("gold", "the gold is prose", "text")
+
+
+def _decide_time(gold: Gold, cleaned: str) -> Decision:
+    mine, theirs = (re.sub(r"[^0-9:apm]", "", _plain_words(text).lower()) for text in (gold.text, cleaned))
+    # A gold without a.m. or p.m. is met with either.
+    right = mine == theirs or (mine[-1:].isdigit() and mine == theirs.rstrip("apm"))
+    return Decision("right" if right else "wrong", f"{theirs[:20]} and {mine[:20]}", "time")
+
+
+def _plain_words(text: str) -> str:
+    text = re.sub(r"\\(?:text\w*|mbox|mathrm|mathbf)\s*(?=\{)|[{}$]", " ", text)
+    return re.sub(r"\\[a-zA-Z]+|\\.", " ", text)
+
+
+def _text_words(text: str) -> list[str]:
+    return compare.words(_plain_words(text))
+
+
+def _text_parts(text: str) -> list[list[str]]:
+    return sorted(compare.words(part) for part in re.split(r",|;|\band\b", _plain_words(text)))
+
+
+def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
+    problem = ""
+    unsure = False
+    for reading in _readings(gold, answer, cleaned):
+        try:
+            tree = reading()
+        except Unreadable as error:
+            problem = problem or str(error)
+            continue
+        except RecursionError:
+            problem = "nested too deep"
+            continue
+        outcome = _same(node, tree)
+        if outcome:
+            return Decision("right", f"equal as {gold.kind}", "tree")
+        unsure |= outcome is None
+        problem = problem or f"not equal as {gold.kind}"
+    if unsure:
+        return Decision("undecided", "neither equality nor a difference could be shown", "tree")
+    if problem.startswith("the command"):
+        return Decision("undecided", f"the answer is not understood: {problem}", "parse")
+    return Decision("wrong", problem, "tree")
+
+
+def _same(gold: Node, answer: Node) -> bool | None:
+    outcome = compare.same(gold, answer)
+    if outcome is False and (other := compare.renamed(gold, answer)) is not None:
+        return compare.same(gold, other)
+    return outcome
+
+
+def _readings(gold: Gold, answer: str, cleaned: str):  # type: ignore[no-untyped-def]
+    """The ways to read an answer, by what the gold is: 1,234 as a number or a pair, 2,74 as a decimal."""
+    yield lambda: parse(answer)
+    if gold.kind == "decimal" and _DECIMAL_COMMA.fullmatch(cleaned.strip("$ €")):
+        yield lambda: parse(cleaned.replace(",", "."))
+    if gold.kind in ("list", "tuple", "set") and _THOUSANDS.fullmatch(cleaned):
+        yield lambda: parse(answer, thousands=False)

@@ -1,0 +1,146 @@
+"""From the many ways to type an answer to one: plain ASCII with LaTeX commands.
+
+Nothing here changes what an answer means; units, percent signs and words are left for the parser.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_CHARACTERS: dict[str, str] = {
+    **dict.fromkeys("−‐‑‒–—―﹣－", "-"),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u2061\u2062\u2063\u2064", ""),
+    **dict.fromkeys("′’‘", "'"),
+    "×": r"\times ",
+    "⋅": r"\cdot ",
+    "·": r"\cdot ",
+    "∙": r"\cdot ",
+    "•": r"\cdot ",
+    "∗": "*",
+    "÷": r"\div ",
+    "∶": ":",
+    "⁄": "/",
+    "∕": "/",
+    "π": r"\pi ",
+    "∞": r"\infty ",
+    "∪": r"\cup ",
+    "⋃": r"\cup ",
+    "∩": r"\cap ",
+    "∖": r"\setminus ",
+    "∈": r"\in ",
+    "∉": r"\notin ",
+    "∅": r"\emptyset ",
+    "≤": r"\le ",
+    "⩽": r"\le ",
+    "≦": r"\le ",
+    "≥": r"\ge ",
+    "⩾": r"\ge ",
+    "≧": r"\ge ",
+    "≠": r"\ne ",
+    "≈": r"\approx ",
+    "≡": r"\equiv ",
+    "±": r"\pm ",
+    "∓": r"\mp ",
+    "√": r"\sqrt ",
+    "∛": r"\sqrt[3]",
+    "°": r"^\circ ",
+    "º": r"^\circ ",
+    "∘": r"\circ ",
+    "…": r"\ldots ",
+    "⋯": r"\cdots ",
+    "∑": r"\sum ",
+    "∏": r"\prod ",
+    "∫": r"\int ",
+    "⌊": r"\lfloor ",
+    "⌋": r"\rfloor ",
+    "⌈": r"\lceil ",
+    "⌉": r"\rceil ",
+    "⟨": r"\langle ",
+    "⟩": r"\rangle ",
+    "→": r"\to ",
+    "⇒": r"\Rightarrow ",
+    "∀": r"\forall ",
+    "ℝ": r"\mathbb{R}",
+    "ℤ": r"\mathbb{Z}",
+    "ℕ": r"\mathbb{N}",
+    "ℚ": r"\mathbb{Q}",
+    "ℂ": r"\mathbb{C}",
+    "％": "%",
+    "、": ",",
+    "。": ".",
+    "¬": r"\neg ",
+    "∠": "",
+    "△": "",
+}
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿ", "0123456789+-()n", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋₍₎", "0123456789+-()", strict=True))
+_RUN = re.compile(
+    rf"(?P<up>[{''.join(_SUPERSCRIPTS)}]+)|(?P<down>[{''.join(_SUBSCRIPTS)}]+)|(?P<circled>[①-⑳]+)"
+    r"|(?P<vulgar>[¼½¾⅐-⅞↉])|(?P<greek>[Α-Ωα-ω])"
+)
+
+_DELIMITERS = re.compile(r"\\[()\[\]](?!\s*[0-9.]+\s*(?:pt|em|ex|mm)\])|(?<!\\)\$")
+_FRACTION_DIGITS = re.compile(r"(\\frac)\s*([0-9])(?![0-9]*\.)")
+_FRACTION_SECOND = re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])")
+_WRAPPED_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!|\\,)(?=[0-9]{3})")
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
+_MISSING_SPACE = re.compile(r"\\(q?quad|,|;|!)(?=[A-Za-z0-9])")
+_END = re.compile(r"[\s.,;:。]+$|\\[\s]+$")
+
+
+def clean(text: str) -> str:
+    """An answer in ASCII and LaTeX commands, without math delimiters; linear in its length."""
+    if not text.isascii():
+        text = _ascii(text)
+    if "{,}" in text:
+        text = _WRAPPED_COMMA.sub(",", text)
+    if "\\\\" in text and "\\begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)  # a gold that was escaped twice
+    if "$" in text or "\\" in text:
+        text = _DELIMITERS.sub(" ", text).replace(r"\$", "$")
+        if "\\" in text:
+            text = _latex(text)
+    text = text.strip()
+    while (shorter := _END.sub("", text)) != text:
+        if shorter.endswith(".") or text.endswith(("...", r"\,")):
+            break
+        text = shorter
+    return text
+
+
+def _latex(text: str) -> str:
+    text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace(r"\cfrac", r"\frac")
+    text = _WRAPPED_COMMA.sub(",", text)
+    text = _MISSING_SPACE.sub(" ", text)
+    if r"\frac" in text:
+        text = _FRACTION_SECOND.sub(r"\1{\2}", _FRACTION_DIGITS.sub(r"\1{\2}", text))
+    return text
+
+
+def _ascii(text: str) -> str:
+    text = _RUN.sub(_replace_run, text)
+    text = "".join(_CHARACTERS.get(character, character) for character in text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        # The compatibility forms may themselves be characters that have a name in LaTeX.
+        text = "".join(_CHARACTERS.get(character, character) for character in text)
+    return text
+
+
+def _replace_run(match: re.Match[str]) -> str:
+    run = match.group()
+    kind = match.lastgroup
+    if kind == "up":
+        return "^{" + "".join(map(_SUPERSCRIPTS.__getitem__, run)) + "}"
+    if kind == "down":
+        return "_{" + "".join(map(_SUBSCRIPTS.__getitem__, run)) + "}"
+    if kind == "circled":
+        return ", ".join(str(ord(character) - ord("①") + 1) for character in run)
+    if kind == "vulgar":
+        over, _, under = unicodedata.normalize("NFKC", run).partition("⁄")
+        return rf"\frac{{{over}}}{{{under}}}"
+    letter = unicodedata.name(run, "").split()
+    capital = "CAPITAL" in letter
+    name = letter[-1].lower()
+    return f"\\{name.title() if capital else name} "

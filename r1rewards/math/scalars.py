@@ -1,0 +1,253 @@
+"""Whether two formulas have the same value: units, percent, degrees, precision, seeded points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from r1rewards.math.evaluate import FLOATS, Undecidable, evaluate, exact, precise, pseudo, symbols
+from r1rewards.math.expression import Node, number
+from r1rewards.math.units import Unit, parse_unit, word_set
+
+#: A decimal gold is met by rounding only if it is known to this relative half step: 0.33 is, 0.3 is not.
+_MAX_STEP = Fraction(1, 50)
+_NEAR, _FAR = 1e-9, 1e-4
+_TRIGONOMETRY = word_set("sin cos tan cot sec csc")
+_INTEGER_NAMES = frozenset("nkmjl")
+#: Ranges of the seeded points: inside (0, 1), moderate, large, of either sign.
+_RANGES = ((0.1, 0.9), (0.1, 0.9), (1.0, 4.0), (1.0, 4.0), (5.0, 60.0), (5.0, 60.0), (-4.0, 4.0), (-4.0, 4.0))
+
+
+def equal(gold: Node, answer: Node) -> bool | None:
+    """Whether a scalar answer is the scalar gold; None where it cannot be told."""
+    if gold == answer:
+        return True
+    if gold.op == "quantity" or answer.op == "quantity":
+        return _equal_quantities(gold, answer)
+    if gold.op == "percent" or answer.op == "percent":
+        return _equal_percents(gold, answer)
+    if gold.op == "base" or answer.op == "base":
+        return _equal_digits(gold, answer)
+    if _has(gold, "degree") or _has(answer, "degree"):
+        bare_gold, bare_answer = without_degrees(gold), without_degrees(answer)
+        if (bare_gold, bare_answer) != (gold, answer) and equal(bare_gold, bare_answer):
+            return True
+    left, right = exact(gold), exact(answer)
+    if left is not None and right is not None:
+        return left == right or _rounds_to(right, left, gold)
+    names = symbols(gold) | symbols(answer)
+    if names:
+        return equal_everywhere(gold, answer, names)
+    return _equal_constants(gold, answer)
+
+
+# -- units, percent, bases, degrees
+
+
+def _equal_quantities(gold: Node, answer: Node) -> bool | None:
+    gold_value, gold_unit = _split(gold)
+    answer_value, answer_unit = _split(answer)
+    if gold_unit is not None and answer_unit is not None:
+        if gold_unit.dimensions != answer_unit.dimensions:
+            return False
+        ratio = answer_unit.factor / gold_unit.factor
+        if ratio != 1:
+            answer_value = Node("mul", (number(ratio), answer_value))
+    return equal(gold_value, answer_value)
+
+
+def _split(node: Node) -> tuple[Node, Unit | None]:
+    if node.op != "quantity":
+        return node, None
+    unit = parse_unit(node.name)
+    if unit is not None and all(name == "unit" for name, _ in unit.dimensions):
+        unit = None
+    return node.args[0], unit
+
+
+def _equal_percents(gold: Node, answer: Node) -> bool | None:
+    """28 % is met by 28 %, 28 and 0.28; a gold without the sign also by the bare number."""
+    if gold.op == answer.op:
+        return equal(gold.args[0], answer.args[0])
+    if gold.op == "percent":
+        return equal(gold.args[0], answer) or _scaled_equal(gold.args[0], answer)
+    bare = answer.args[0]
+    return equal(gold, bare) or equal(gold, Node("div", (bare, number(100))))
+
+
+def _scaled_equal(percents: Node, share: Node) -> bool | None:
+    return equal(percents, Node("mul", (share, number(100))))
+
+
+def _equal_digits(gold: Node, answer: Node) -> bool | None:
+    if gold.op == "base" and answer.op == "num":
+        return answer.digits < 0 and gold.args[0].value == answer.value
+    left, right = exact(gold), exact(answer)
+    if left is None or right is None:
+        return None if left is None else False
+    return left == right
+
+
+def _has(node: Node, op: str) -> bool:
+    return node.op == op or any(_has(arg, op) for arg in node.args)
+
+
+def without_degrees(node: Node) -> Node:
+    """The formula with degree signs dropped, except under a trigonometric function."""
+    if node.op == "degree":
+        return node.args[0]
+    if node.op == "fn" and node.name in _TRIGONOMETRY:
+        return node
+    return node._replace(args=tuple(map(without_degrees, node.args))) if node.args else node
+
+
+# -- numbers
+
+
+def _half_step(gold: Node) -> Fraction | None:
+    """Half of the last place of a gold that is a decimal (3.14, -0.5, 6.02e23, 1.5 * 10^6), else None."""
+    if gold.op == "num":
+        return Fraction(1, 2) / Fraction(10) ** gold.digits if gold.digits != -1 else None
+    if gold.op == "neg":
+        return _half_step(gold.args[0])
+    if (
+        gold.op == "mul"
+        and len(gold.args) == 2
+        and gold.args[1].op == "pow"
+        and gold.args[1].args[0] == number(10)
+    ):
+        step, power = _half_step(gold.args[0]), exact(gold.args[1])
+        return None if step is None or power is None else step * power
+    return None
+
+
+def _rounds_to(answer: Fraction, value: Fraction, gold: Node) -> bool:
+    step = _half_step(gold)
+    if step is None or value == 0 or step > abs(value) * _MAX_STEP:
+        return False
+    return abs(answer - value) <= step
+
+
+def _equal_constants(gold: Node, answer: Node) -> bool | None:
+    try:
+        left = evaluate(gold, {})
+        right = evaluate(answer, {})
+        difference, size = abs(left - right), max(abs(left), abs(right))
+        step = _half_step(gold)
+        if step is not None and size and float(step) <= size * float(_MAX_STEP):
+            return bool(difference <= float(step) * (1 + 1e-9))
+        if difference > _FAR * size:
+            return False
+    except Undecidable:
+        pass  # too large or too small for floating point
+    return _precisely_equal(gold, answer, {})
+
+
+def _precisely_equal(gold: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:
+    field = precise()
+    try:
+        left = evaluate(gold, point, field)
+    except Undecidable:
+        return None
+    try:
+        right = evaluate(answer, point, field)
+    except Undecidable:
+        return False if not symbols(answer) else None
+    size = max(abs(left), abs(right))
+    return bool(abs(left - right) <= size * field.mp.mpf(10) ** -45) or bool(size < field.mp.mpf(10) ** -50)
+
+
+# -- formulas with symbols
+
+
+def points(names: frozenset[str]) -> Iterator[dict[str, Fraction]]:
+    """The seeded points at which formulas in these symbols are compared."""
+    for place, (low, high) in enumerate(_RANGES):
+        yield {
+            name: Fraction(low) + Fraction(high - low) * (pseudo(f"{name} {place}") - Fraction(1, 2))
+            for name in names
+        }
+
+
+def equal_everywhere(gold: Node, answer: Node, names: frozenset[str]) -> bool | None:
+    """Equality at the seeded points where both are real; in the complex plane where they never are."""
+    agreed: list[dict[str, Fraction]] = []
+    disagreed = 0
+    complex_agreed = complex_disagreed = 0
+    imaginary = _has_i(gold) or _has_i(answer)
+    for point in points(names):
+        try:
+            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+        except Undecidable:
+            continue
+        size = max(abs(left), abs(right), 1e-30)
+        near = abs(left - right) <= _FAR * size and _confirmed(left, right, size, gold, answer, point)
+        real = imaginary or max(abs(left.imag), abs(right.imag)) <= _NEAR * size
+        if real and near:
+            agreed.append(point)
+        elif real:
+            disagreed += 1
+            break
+        elif near:
+            complex_agreed += 1
+        else:
+            complex_disagreed += 1
+    if disagreed:
+        return _equal_at_integers(gold, answer, names)
+    if len(agreed) >= 2:
+        return all(_precisely_equal(gold, answer, point) is not False for point in agreed[:2])
+    if complex_agreed >= 3 and not complex_disagreed:
+        return True
+    if complex_disagreed and not agreed and not complex_agreed:
+        return False
+    return None
+
+
+def _confirmed(
+    left: complex, right: complex, size: float, gold: Node, answer: Node, point: dict[str, Fraction]
+) -> bool:
+    if abs(left - right) <= _NEAR * size:
+        return True
+    return _precisely_equal(gold, answer, point) is True
+
+
+def _has_i(node: Node) -> bool:
+    return (node.op == "sym" and node.name == "i") or any(_has_i(arg) for arg in node.args)
+
+
+def _equal_at_integers(gold: Node, answer: Node, names: frozenset[str]) -> bool:
+    """Formulas in n, k, m alone may agree only where they are asked for: (-1)^n and cos(n pi)."""
+    if not names <= _INTEGER_NAMES:
+        return False
+    checked = 0
+    for start in range(1, 9):
+        point = {name: Fraction(start * (2 + place) + place) for place, name in enumerate(sorted(names))}
+        try:
+            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+        except Undecidable:
+            continue
+        if abs(left - right) > _NEAR * max(abs(left), abs(right), 1e-6):
+            return False
+        checked += 1
+    return checked >= 4
+
+
+def proportional(gold: Node, answer: Node) -> Fraction | None:
+    """The sign (1 or -1) of the constant ratio of two formulas; None when the ratio is not constant."""
+    names = symbols(gold)
+    if not names or names != symbols(answer):
+        return None
+    ratios: list[complex] = []
+    for point in points(names):
+        try:
+            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+        except Undecidable:
+            continue
+        if abs(right) < 1e-12 or abs(left) < 1e-12:
+            continue
+        ratios.append(left / right)
+    if len(ratios) < 4 or any(abs(ratio - ratios[0]) > 1e-8 * abs(ratios[0]) for ratio in ratios):
+        return None
+    if abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
+        return None
+    return Fraction(1 if ratios[0].real > 0 else -1)

@@ -1,0 +1,360 @@
+"""A cleaned answer as tokens: one linear scan, every unknown thing named and refused."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from r1rewards.math.units import is_unit_word, word_set
+
+#: Caps of one answer; beyond them it is `Unreadable`, never slow.
+MAX_CHARACTERS = 2048
+MAX_TOKENS = 700
+MAX_DIGITS = 1000
+
+
+class Unreadable(Exception):
+    """The text is no answer that this grammar knows; the message says what stood in the way."""
+
+
+class Token(NamedTuple):
+    kind: str
+    value: str
+    spaced: bool = False
+
+
+END = Token("eof", "")
+
+FUNCTIONS = word_set(
+    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth ln log lg "
+    "exp max min gcd lcm det arg Re Im sgn sup inf deg dim"
+)
+_FUNCTION_NAMES = {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "tg": "tan",
+    "ctg": "cot",
+    "arctg": "arctan",
+    "cosec": "csc",
+    "LCM": "lcm",
+    "GCD": "gcd",
+}
+_GREEK = word_set(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon "
+    "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar mho imath "
+    "jmath nabla partial aleph"
+)
+_SAME_LETTER = {"varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho"}
+_OPERATORS = {
+    "cdot": "*",
+    "times": "*",
+    "ast": "*",
+    "div": "/",
+    "pm": "pm",
+    "mp": "mp",
+    "le": "<=",
+    "leq": "<=",
+    "leqslant": "<=",
+    "ge": ">=",
+    "geq": ">=",
+    "geqslant": ">=",
+    "lt": "<",
+    "gt": ">",
+    "ne": "!=",
+    "neq": "!=",
+    "approx": "~",
+    "simeq": "~",
+    "doteq": "~",
+    "equiv": "=",
+    "in": "in",
+    "cup": "union",
+    "bigcup": "union",
+    "cupdot": "union",
+    "sqcup": "union",
+    "cap": "meet",
+    "setminus": "minus",
+    "backslash": "minus",
+    "mid": "|",
+    "vert": "|",
+    "lvert": "|",
+    "rvert": "|",
+    "colon": ":",
+    "land": "and",
+    "wedge": "and",
+    "lor": "or",
+    "vee": "or",
+    "prime": "'",
+    "circ": "degree",
+    "degree": "degree",
+    "to": "to",
+    "rightarrow": "to",
+    "mapsto": "to",
+}
+_BRACKETS = {
+    "langle": "(",
+    "rangle": ")",
+    "lbrace": "\\{",
+    "rbrace": "\\}",
+    "lbrack": "[",
+    "rbrack": "]",
+    "lparen": "(",
+    "rparen": ")",
+}
+#: Commands that say how something looks, not what it is.
+_LOOKS = word_set(
+    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr middle displaystyle textstyle limits "
+    "nolimits quad qquad hfill bf rm it cal boldsymbol mathbf bm mathcal mathit mathsf vec hat tilde "
+    "bar overrightarrow widehat underline mathstrut strut boxed fbox noindent overset rlap angle "
+    "triangle therefore"
+)
+_WORDS = word_set("text textbf textit textrm textnormal textup textsf mbox hbox mathrm operatorname")
+_STRUCTURES = word_set(
+    "frac sqrt binom dbinom tbinom lfloor rfloor lceil rceil sum prod int begin end overline dot mathbb "
+    "infty emptyset varnothing ldots cdots dots dotsc dotsb"
+)
+_ALIASES = {"dbinom": "binom", "tbinom": "binom", "varnothing": "emptyset"} | dict.fromkeys(
+    ("cdots", "dots", "dotsc", "dotsb"), "ldots"
+)
+#: From one of these words on, an answer explains itself.
+_STOPS = word_set(
+    "where for when if with such is are which because since given whenever provided unless respectively "
+    "as has have that this so then means"
+)
+_PERCENT = word_set("percent pct percentage percents")
+_DEGREE = word_set("degree degrees deg")
+_CURRENCY = "$€£¥₹"
+
+_SCAN = re.compile(
+    r"(?P<space>\s+|~)"
+    r"|(?P<num>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![0-9A-Za-z.]))?)"
+    r"|(?P<run>[A-Za-z]+)"
+    r"|\\(?P<command>[A-Za-z]+)\*?"
+    r"|(?P<escaped>\\[{}%#&_,;:!|$ \\])"
+    r"|(?P<two>\*\*|<=|>=|!=|\|\|)"
+    r"|(?P<one>.)",
+    re.DOTALL,
+)
+_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
+_SPACED_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
+_GLUED_WORD = re.compile(r"(?<=[0-9)}\]])(and|or)(?=[A-Z0-9(\\\s])")
+_PLAIN = {"*": "*", "/": "/", "+": "+", "-": "-", "=": "=", "<": "<", ">": ">", ":": ":", "!": "!"}
+
+
+def tokenize(text: str, *, thousands: bool = True) -> list[Token]:
+    """The tokens of a cleaned answer. `thousands` reads 1,234 at the top level as one number."""
+    if len(text) > MAX_CHARACTERS:
+        raise Unreadable(f"longer than {MAX_CHARACTERS} characters")
+    text = _GLUED_WORD.sub(r" \1 ", text)
+    if thousands:
+        text = _join_thousands(text)
+    return _Scanner(text).tokens()
+
+
+def _join_thousands(text: str) -> str:
+    if "," in text:
+        # Inside brackets a comma separates: (1,234) is a pair.
+        joined, start = [], 0
+        for match in _THOUSANDS.finditer(text):
+            before = text[: match.start()]
+            if before.count("(") + before.count("[") + before.count("\\{") <= (
+                before.count(")") + before.count("]") + before.count("\\}")
+            ):
+                joined += [text[start : match.start()], match.group().replace(",", "")]
+                start = match.end()
+        text = "".join([*joined, text[start:]])
+    return _SPACED_THOUSANDS.sub(lambda match: match.group().replace(" ", ""), text)
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.out: list[Token] = []
+        self.position = 0
+        self.spaced = False
+
+    def tokens(self) -> list[Token]:
+        while self.position < len(self.text):
+            match = _SCAN.match(self.text, self.position)
+            assert match is not None
+            self.position = match.end()
+            kind, value = match.lastgroup or "", match.group(match.lastgroup or 0)
+            if kind == "space":
+                self.spaced = True
+                continue
+            getattr(self, "_" + kind)(value)
+            if len(self.out) > MAX_TOKENS:
+                raise Unreadable(f"more than {MAX_TOKENS} tokens")
+        return self.out
+
+    def add(self, kind: str, value: str) -> None:
+        self.out.append(Token(kind, value, self.spaced))
+        self.spaced = False
+
+    def _num(self, value: str) -> None:
+        if len(value) > MAX_DIGITS:
+            raise Unreadable(f"a number of more than {MAX_DIGITS} digits")
+        self.add("num", value)
+
+    def _run(self, run: str) -> None:
+        if (run in FUNCTIONS and run not in ("deg", "inf", "arg", "dim", "sup")) or run in _FUNCTION_NAMES:
+            self.add("fn", _FUNCTION_NAMES.get(run, run))
+        elif len(run) == 1 or run in ("pi", "theta", "alpha", "beta"):
+            self.add("sym", run)
+        elif run in ("infty", "infinity", "Infinity", "oo", "inf"):
+            self.add("infty", run)
+        elif run in ("sqrt", "binom", "frac"):
+            self.add(run, run)
+        elif not self.word(run) and (len(run) > 3 or (len(run) == 3 and set(run) & set("eiouEIOU"))):
+            self.add("text", run)
+
+    def word(self, run: str, *, upright: bool = False) -> bool:
+        """Take a word that means something; say whether it was one."""
+        lower = run.lower()
+        if lower in ("and", "or"):
+            self.add("sep", lower)
+        elif lower in _STOPS:
+            self.add("stop", lower)
+        elif lower == "mod":
+            self.add("text", "mod")
+        elif lower in _PERCENT:
+            self.add("%", "%")
+        elif lower in _DEGREE:
+            self.add("degree", "degree")
+        elif upright or is_unit_word(run) or (self.out and self.out[-1].kind == "num" and lower in _ORDINALS):
+            self.add("text", run)
+        elif len(run) <= 3 and not (len(run) == 3 and set(lower) & set("eiou")):
+            for letter in run:
+                self.add("sym", letter)
+        else:
+            return False
+        return True
+
+    def _command(self, name: str) -> None:
+        if name in _LOOKS:
+            return
+        if name in _OPERATORS:
+            value = _OPERATORS[name]
+            self.add("sep" if value in ("and", "or") else value, value)
+        elif name in _BRACKETS:
+            self.add(_BRACKETS[name], name)
+        elif name in FUNCTIONS or name in _FUNCTION_NAMES:
+            self.add("fn", _FUNCTION_NAMES.get(name, name))
+        elif name in _GREEK or name in _SAME_LETTER:
+            self.add("sym", _SAME_LETTER.get(name, name))
+        elif name in _WORDS:
+            self._words(self._argument())
+        elif name in _STRUCTURES:
+            self._structure(_ALIASES.get(name, name))
+        elif name in ("forall", "quadtext"):
+            self.add("stop", name)
+        elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
+            self._argument()
+        else:
+            raise Unreadable(f"the command \\{name[:20]}")
+
+    def _structure(self, name: str) -> None:
+        if name in ("overline", "dot"):
+            digits = self._argument()
+            last = self.out[-1] if self.out else END
+            if digits.isdigit() and last.kind == "num" and "." in last.value and not self.spaced:
+                # A repeating decimal: 0.8\overline{4}.
+                self.out[-1] = Token("repeat", f"{last.value}|{digits}", last.spaced)
+                return
+            self.position -= len(digits) + (2 if self.text[self.position - 1 : self.position] == "}" else 0)
+            return
+        if name in ("begin", "end"):
+            self.add(name, self._argument())
+            if name == "begin" and self.out[-1].value == "array":
+                self._argument()
+            return
+        if name == "mathbb":
+            self.add("numbers", self._argument())
+            return
+        self.add(name, name)
+
+    def _argument(self) -> str:
+        """The text of the {...} that follows, braces inside it balanced; of nothing else, one character."""
+        text, start = self.text, self.position
+        while start < len(text) and text[start] == " ":
+            start += 1
+        if text[start : start + 1] != "{":
+            self.position = min(start + 1, len(text))
+            return text[start : start + 1]
+        depth = 0
+        for position in range(start, len(text)):
+            depth += (text[position] == "{") - (text[position] == "}")
+            if depth == 0:
+                self.position = position + 1
+                return text[start + 1 : position]
+        raise Unreadable("an unclosed brace")
+
+    def _words(self, content: str) -> None:
+        stripped = content.strip()
+        if len(stripped) == 1 and stripped.isalpha() and (stripped in "eid" or not self._after_value()):
+            self.add("sym", stripped)
+            return
+        if stripped in FUNCTIONS:
+            self.add("fn", stripped)
+            return
+        for match in re.finditer(r"[A-Za-z]+\.?|[0-9]+(?:\.[0-9]+)?|\S", content):
+            piece = match.group()
+            if piece[0].isdigit():
+                self._num(piece)
+            elif piece[0].isalpha():
+                name = piece.rstrip(".")
+                if name.lower() not in ("a", "an", "the"):
+                    self.word(name, upright=True)
+            elif piece in ",;":
+                self.add("sep", piece)
+            elif piece in "()+-*/=<>^:%{}" or piece in _CURRENCY:
+                self._one(piece)
+            elif ord(piece) > 127:
+                self.add("text", piece)
+
+    def _after_value(self) -> bool:
+        return bool(self.out) and self.out[-1].kind in ("num", "}", ")", "%", "sym", "text")
+
+    def _escaped(self, value: str) -> None:
+        if value in ("\\{", "\\}"):
+            self.add(value, value)
+        elif value == "\\%":
+            self.add("%", "%")
+        elif value == "\\|":
+            self.add("|", "|")
+        elif value == "\\\\":
+            self.add("row", value)
+        elif value == "\\$":
+            self.add("currency", "$")
+        else:
+            self.spaced = True
+
+    def _two(self, value: str) -> None:
+        self.add({"**": "^", "||": "|"}.get(value, value), value)
+
+    def _one(self, value: str) -> None:
+        if value in _PLAIN:
+            self.add(_PLAIN[value], value)
+        elif value in "(){}[]^_|'&%":
+            self.add(value, value)
+        elif value in ",;":
+            self.add("sep", value)
+        elif value in _CURRENCY:
+            self.add("currency", value)
+        elif value == "." and self.out and self.out[-1].kind in ("num", "ldots", "text"):
+            if self.text[self.position : self.position + 2] == "..":
+                self.position += 2
+                self.add("ldots", "...")
+        elif value == "." and self.text[self.position : self.position + 2] == "..":
+            self.position += 2
+            self.add("ldots", "...")
+        elif value in '`"?@#.':
+            if value in "@#?":
+                raise Unreadable(f"the character {value!r}")
+        elif value.isalpha():
+            self.add("text", value)
+        else:
+            raise Unreadable(f"the character {value!r}")
+
+
+_ORDINALS = frozenset(("st", "nd", "rd", "th"))
