@@ -4,11 +4,13 @@ No program code runs in this process. It closes the box around itself, so that a
 inside, compiles, and then for each test forks a child, watches it, and kills whatever is left.
 """
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from r1rewards.code import kernel, python_program, seccomp
+from r1rewards.code import kernel, python_program, seccomp, served, tester
 
 CONTROL, JOB, PROGRAM = 3, 4, 5
 _TICK_MS = 20
@@ -53,7 +55,7 @@ def main(features: dict[str, Any]) -> None:
         data, fds, _, _ = socket.recv_fds(control, 1 << 16, 6)
         if not data:
             return
-        outcome = _run(prepared, job, json.loads(data), fds, control, features)
+        outcome = _run(prepared, job, fds, control, features)
         if outcome is None:
             return
         control.send(json.dumps(outcome).encode())
@@ -131,12 +133,16 @@ def _set_limits(limits: dict[str, Any], address_space: bool) -> None:
         put(resource.RLIMIT_AS, (limits["memory_mb"] + _ADDRESSES_MB) * _MIB)
 
 
-def _prepare(job: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+def _prepare(job: dict[str, Any]) -> Callable[[], None]:
     """What a child does once it stands in its place."""
     if job["argv"]:
-        return lambda message: _execute(job["argv"], job["env"])
+        return lambda: _execute(job["argv"], job["env"])
+    if job["role"] == "test":
+        return lambda: tester.run(**job["tests"])
     code = compile(job["source"], "<program>", "exec", dont_inherit=True)
-    return lambda message: python_program.run(code)
+    if job["role"] == "serve":
+        return lambda: served.serve(code)
+    return lambda: python_program.run(code)
 
 
 def _execute(argv: list[str], env: dict[str, str]) -> None:
@@ -148,9 +154,8 @@ def _execute(argv: list[str], env: dict[str, str]) -> None:
 
 
 def _run(
-    prepared: Callable[[dict[str, Any]], None],
+    prepared: Callable[[], None],
     job: dict[str, Any],
-    message: dict[str, Any],
     fds: list[int],
     control: socket.socket,
     features: dict[str, Any],
@@ -158,16 +163,20 @@ def _run(
     """One test; None when the controller hung up meanwhile."""
     limits = job["limits"]
     started = time.monotonic()
+    # Beside its three streams a child gets what its role needs; the marks of a served program stay here.
+    marks = fds.pop() if job["role"] == "serve" else None
     pid = os.fork()
     if pid == 0:
         try:
-            _become_child(fds, limits, features, keep_program=bool(job["argv"]))
-            prepared(message)
+            _become_child(fds, job, features)
+            prepared()
         finally:
             os._exit(71)
     for fd in fds:
         os.close(fd)
-    killed = _watch(pid, limits, control, started, features)
+    killed = _watch(pid, limits, control, marks, features)
+    if marks is not None:
+        os.close(marks)
     _, status, usage = os.wait4(pid, 0)
     survivors = _kill_all() if features["tier"] == "A" else False
     if killed == "hung up":
@@ -182,31 +191,57 @@ def _run(
     }
 
 
-def _become_child(
-    fds: list[int], limits: dict[str, Any], features: dict[str, Any], *, keep_program: bool
-) -> None:
+def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any]) -> None:
     kernel.die_with_parent()
     if features["tier"] == "B":
         kernel.seccomp(seccomp.build(pid=os.getpid()))
     if features["tier"] != "A":
         os.setsid()
-    for number, fd in enumerate(fds[:3]):
-        os.dup2(fd, number, inheritable=True)
-    kernel.close_from(PROGRAM + 1 if keep_program else 3)
-    seconds = int(limits["time_s"]) + 1
+    if job["argv"]:
+        fds = [*fds[:3], *range(3, PROGRAM + 1)]  # a compiled program keeps its number
+    else:
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in fds]
+    for number, fd in enumerate(fds):
+        if number != fd:
+            os.dup2(fd, number)
+    kernel.close_from(len(fds))
+    limits = job["limits"]
+    seconds = int(limits["time_s"] if job["role"] == "program" else limits["program_s"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     kernel.set_dumpable(True)
 
 
+class _Clock:
+    """What the child has used since the last test began."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.restart()
+
+    def restart(self) -> None:
+        self._wall, self._cpu, self._waited = time.monotonic(), _cpu_s(self._pid), _waited_s(self._pid)
+
+    def over(self, time_s: float) -> bool:
+        if _cpu_s(self._pid) - self._cpu > time_s:
+            return True
+        wall, wall_s = time.monotonic() - self._wall, 2 * time_s + 1
+        if wall <= wall_s:
+            return False
+        return wall > _PATIENCE * wall_s or wall - (_waited_s(self._pid) - self._waited) > wall_s
+
+
 def _watch(
-    pid: int, limits: dict[str, Any], control: socket.socket, started: float, features: dict[str, Any]
+    pid: int, limits: dict[str, Any], control: socket.socket, marks: int | None, features: dict[str, Any]
 ) -> str | None:
-    """Wait for the child's end; kill it, and say why, when it passes a limit."""
+    """Wait for the child's end; kill it, and say why, when it passes a limit.
+
+    marks  a pipe on which a byte says that another test begins, for a child that serves several
+    """
     handle = os.pidfd_open(pid)
+    clock = _Clock(pid)
     poller = select.poll()
-    poller.register(handle, select.POLLIN)
-    poller.register(control, select.POLLIN)
-    wall_s = 2 * limits["time_s"] + 1
+    for fd in (handle, control.fileno(), *((marks,) if marks is not None else ())):
+        poller.register(fd, select.POLLIN)
     reason = None
     try:
         while True:
@@ -215,11 +250,14 @@ def _watch(
                 return None
             if control.fileno() in ready:  # the controller sends nothing during a test: it is gone
                 reason = "hung up"
-            elif _cpu_s(pid) > limits["time_s"]:
+            elif marks in ready:
+                if not os.read(marks, 64):  # type: ignore[arg-type]
+                    poller.unregister(marks)  # type: ignore[arg-type]
+                clock.restart()
+                continue
+            elif clock.over(limits["time_s"]):
                 reason = "time"
-            elif (wall := time.monotonic() - started) > wall_s:
-                reason = "time" if wall - _waited_s(pid) > wall_s or wall > _PATIENCE * wall_s else None
-            if reason is None and _resident_mb(pid, features) > limits["memory_mb"]:
+            elif _resident_mb(pid, features) > limits["memory_mb"]:
                 reason = "memory"
             if reason is not None:
                 os.kill(pid, signal.SIGKILL)

@@ -58,7 +58,7 @@ def self_test(server: Server) -> str | None:
     output, errors, empty = memfd(), memfd(), memfd()
     try:
         with Box(server, Limits(), source=_PROBE) as box:
-            box.send({}, [empty, output, errors])
+            box.start([empty, output, errors])
             if (fault := box.wait_ready()) is not None:
                 return f"the self-test did not compile: {fault}"
             outcome = box.outcome(_PROBE_S)

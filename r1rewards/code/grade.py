@@ -22,7 +22,7 @@ TestStatus = Literal[
 ]
 _MIB = 1 << 20
 _SHOWN = 500
-_NUMPY = re.compile(r"^\s*(?:import|from)\s+numpy\b", re.MULTILINE)
+NUMPY = re.compile(r"^\s*(?:import|from)\s+numpy\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Task:
 
     @property
     def flavour(self) -> str:
-        if self.language.name == "python" and _NUMPY.search(self.program):
+        if self.language.name == "python" and NUMPY.search(self.program):
             return "numpy"
         return self.language.flavour
 
@@ -129,30 +129,31 @@ def _run_tests(task: Task) -> list[TestResult]:
     ends = time.monotonic() + task.limits.program_s
     with borrowed(task.flavour, task.tier) as server, prepared(task, server) as program:
         if isinstance(program, TestResult):
-            return _filled([program], len(tests))
+            return filled([program], len(tests))
         while len(results) < len(tests):
             with program.box(server) as box:
                 for test in tests[len(results) :]:
                     if time.monotonic() > ends:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
-                        return _filled([*results, late], len(tests))
+                        return filled([*results, late], len(tests))
                     result, dirty = _run_test(box, task, test)
                     results.append(result)
                     if result.status == "compile" or (result.status != "ok" and not task.partial):
-                        return _filled(results, len(tests))
+                        return filled(results, len(tests))
                     if dirty:
                         break  # files or processes were left: the next test gets a new box
     return results
 
 
-def _filled(results: list[TestResult], count: int) -> list[TestResult]:
+def filled(results: list[TestResult], count: int) -> list[TestResult]:
+    """The results with those of the tests that were not run."""
     return results + [SKIPPED] * (count - len(results))
 
 
 def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult, bool]:
     given, output, errors = memfd(str(test["input"]).encode(errors="replace")), memfd(), memfd()
     try:
-        box.send({}, [given, output, errors])
+        box.start([given, output, errors])
         fault = box.wait_ready()
         if fault is not None:
             return TestResult("compile", fault), True

@@ -3,7 +3,8 @@
 Every call raises OSError with the kernel's errno; nothing here knows what a program or a test is.
 """
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The languages, as data: a new one is a row of this table."""
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 
@@ -71,11 +72,11 @@ def finish(namespace: dict[str, Any], status: int) -> int:
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        status = _flush(status)
+        status = flush(status)
         for name in [name for name in namespace if name != "__builtins__"]:
             namespace[name] = None
         gc.collect()
-        status = _flush(status)
+        status = flush(status)
     except SystemExit as error:
         status = _exit_status(error)
     except BaseException:  # noqa: BLE001 - a program may leave anything behind
@@ -83,7 +84,8 @@ def finish(namespace: dict[str, Any], status: int) -> int:
     return status
 
 
-def _flush(status: int) -> int:
+def flush(status: int) -> int:
+    """Write out what is buffered; 120 for output that could not be written, as the interpreter has it."""
     for stream in (sys.stdout, sys.__stdout__):
         try:
             if stream is not None and not stream.closed:

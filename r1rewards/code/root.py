@@ -1,6 +1,7 @@
 """The small root that programs see, and the namespaces around it: done once, when a server starts."""
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 

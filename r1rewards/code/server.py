@@ -246,6 +246,7 @@ class Box:
         env: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
         role: str = "program",
+        tests: dict[str, Any] | None = None,
         address_space: bool = True,
         program: int | None = None,
     ) -> None:
@@ -259,6 +260,7 @@ class Box:
             "env": env or {},
             "files": files or {},
             "role": role,
+            "tests": tests,
             "limits": limits.to_dict(),
             "address_space": address_space,
             "scratch": self._scratch.name if self._scratch else "/tmp",
@@ -276,10 +278,10 @@ class Box:
             theirs.close()
             os.close(sheet)
 
-    def send(self, message: dict[str, Any], fds: Sequence[int]) -> None:
+    def start(self, fds: Sequence[int]) -> None:
         """Start a test: the child gets `fds` as its descriptors 0, 1, 2 and so on."""
         try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], list(fds))
+            socket.send_fds(self._socket, [b"t"], list(fds))
         except OSError as error:
             raise BoxLost(f"the box is gone: {error}") from error
 
@@ -294,7 +296,7 @@ class Box:
         return None if self.ready is True else str(self.ready)
 
     def outcome(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """What became of the test that `send` started."""
+        """What became of the test that `start` began."""
         answer = self._receive(timeout_s or 8 * self._limits.wall_s + _GRACE_S)
         if answer is None:
             raise BoxLost("the box ended or fell silent in a test")

@@ -5,7 +5,8 @@ leaves the host, imports what programs commonly import, and then only clones and
 in it. It ends with its parent, and its boxes end with it.
 """
 
-# ruff: noqa: PTH - this runs inside, where pathlib is not loaded
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 
