@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -82,7 +82,8 @@ def score(
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
         header, lines = summary.table()
-        print_table(header, lines, title=f"{summary.rows:,} rows of {responses}")
+        typer.echo(f"{summary.rows:,} rows of {responses}")
+        print_table(header, lines)
         if failed := list(summary.errors()):
             print_table(["reward", "error", "rows"], failed)
     if summary.total.errors:
@@ -94,7 +95,7 @@ def math(
     gold: Annotated[str, typer.Argument(help="The reference answer.")],
     response: Annotated[str, typer.Argument(help="The response, or - to read it from standard input.")],
     policy: Annotated[
-        str, typer.Option(help="lenient, or strict: only a box or an answer tag counts.")
+        Literal["lenient", "strict"], typer.Option(help="strict: only a box or an answer tag counts.")
     ] = "lenient",
     template: Annotated[str | None, typer.Option(help="The layout of the response.")] = None,
     as_json: Json = False,
@@ -103,7 +104,7 @@ def math(
     from r1rewards import math as grader
 
     text = typer.get_text_stream("stdin").read() if response == "-" else response
-    _say(grader.check(text, gold, policy=policy, template=template), as_json)  # type: ignore[arg-type]
+    _say(grader.check(text, gold, policy=policy, template=template), as_json)
 
 
 @app.command()
@@ -126,7 +127,7 @@ def run(
     reference = _read_json(tests)
     if lang is not None:
         reference["lang"] = lang
-    verdict = code.check(_read_text(program), reference, isolation=isolation)  # type: ignore[arg-type]
+    verdict = code.check(_read_text(program), reference, isolation=isolation)
     _say(verdict, as_json)
 
 
@@ -174,7 +175,7 @@ def judge(
     if as_json:
         typer.echo(json.dumps(line))
     else:
-        print_table(list(line), [list(line.values())], title=f"{kind} of {responses}")
+        print_table(["judge", *line], [[kind, *line.values()]])
     if tally.errors:
         raise typer.Exit(3)
 
@@ -198,7 +199,7 @@ def _rows(path: Path, columns: list[str] | None, task: str | None) -> Iterator[d
     from r1rewards.core.store import read_rows
 
     for row in read_rows(path, columns=parse_pairs(columns or [], "--map")):
-        yield {"task": task, **row} if task else row
+        yield row if row.get("task") or not task else {**row, "task": task}
 
 
 def _join(

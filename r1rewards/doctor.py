@@ -65,6 +65,10 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", True, platform.python_version())
     for reward, row, good, bad in _TRIALS:
         yield _try(reward, row, good, bad)
+    from r1rewards import code
+
+    for found in code.doctor():
+        yield Finding(found.name, found.ok, found.note, optional=True)
     for package, extra in _EXTRAS.items():
         version = _version(package)
         yield Finding(

@@ -64,10 +64,11 @@ class Summary:
             self.total.abstained += 1
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
-        """Header and lines: one for each component and one for the total."""
+        """Header and lines: one for each component that applied to a row, and one for the total."""
         header = ["reward", "graded", "mean", "abstained", "errors"]
-        tallies = [*self.components.items(), ("total", self.total)]
-        return header, [[name, t.values, t.mean, t.abstained, t.errors] for name, t in tallies]
+        used = [(n, t) for n, t in self.components.items() if t.values or t.abstained or t.errors]
+        lines = [[n, t.values, t.mean, t.abstained, t.errors] for n, t in [*used, ("total", self.total)]]
+        return header, lines
 
     def errors(self) -> Iterable[tuple[str, str, int]]:
         """(component, reason, rows), the most frequent reasons of each component first."""

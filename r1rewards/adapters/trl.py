@@ -72,7 +72,7 @@ def flat_rows(
     for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         row = {name: given[column][i] for name, column in names.items() if column in given}
         row.update(prompt=prompt, response=response_text(completion, template))
-        rows.append({"task": task, **row} if task else row)
+        rows.append(row if row.get("task") or not task else {**row, "task": task})
     return rows
 
 

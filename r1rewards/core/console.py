@@ -65,7 +65,7 @@ def track(
             progress.advance(task)
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "") -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on standard output: numbers to the right, text to the left, None as a dash."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -73,7 +73,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, title: 
     from rich.text import Text
 
     body = [list(row) for row in rows]
-    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(box=SIMPLE_HEAD)
     for i, name in enumerate(header):
         numeric = all(row[i] is None or isinstance(row[i], int | float) for row in body)
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
