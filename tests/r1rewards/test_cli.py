@@ -140,7 +140,7 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_rows("rows.jsonl", [row(1, "B")])
+    write_rows("rows.jsonl", [row(1, "B") | {"task": None}])
     options = {"--spec": change.pop("spec", "spec.yaml"), "-o": "out.jsonl"}
     rows = change.pop("rows", "rows.jsonl")
     call = [word for pair in (options | change).items() for word in pair]
@@ -189,17 +189,7 @@ def test_doctor_finds_every_rule_reward_working(
     assert [found[name] for name in ("math", "code", "choice", "format", "language")] == [True] * 5
 
 
-HEAVY = {
-    "torch",
-    "vllm",
-    "sympy",
-    "transformers",
-    "polars",
-    "datasets",
-    "reasoning_gym",
-    "langdetect",
-    "pydantic",
-}
+HEAVY = {"torch", "vllm", "sympy", "transformers", "polars", "datasets", "reasoning_gym", "langdetect"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"]])
@@ -217,14 +207,10 @@ def test_help_is_light(arguments: list[str]) -> None:
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path, spec: Path) -> None:
-    import os
-
-    pipe = tmp_path / "rows.jsonl"
-    write_rows(tmp_path / "real.jsonl", [row(n, "B") for n in range(200_000)])
-    (tmp_path / "real.jsonl").rename(pipe)
-    out = tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "r1rewards", "score", str(pipe), "--spec", str(spec), "-o", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=os.environ)
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    write_rows(rows, [row(n, "B") for n in range(200_000)])  # seconds of work
+    command = [sys.executable, "-m", "r1rewards", "score", str(rows), "--spec", str(spec), "-o", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     part = tmp_path / ".out.jsonl.part"
     while not part.exists():  # the work has begun
         time.sleep(0.01)
