@@ -1,0 +1,52 @@
+"""The recipe's settings as the arguments that every trainer of this backend shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from r1train.job import Job
+
+
+def common(job: Job) -> dict[str, Any]:
+    """What TRL's GRPO, SFT and reward configurations have in common, from the job's `optim` and `run`."""
+    optim = job.optim
+    gpu = torch.cuda.is_available()
+    falls = optim["final_ratio"] < 1
+    return {
+        "output_dir": str(Path(job.output) / "checkpoints"),
+        "learning_rate": optim["learning_rate"],
+        "lr_scheduler_type": "cosine_with_min_lr" if falls else "constant_with_warmup",
+        "lr_scheduler_kwargs": {"min_lr_rate": optim["final_ratio"]} if falls else {},
+        "warmup_steps": optim["warmup_steps"],
+        "weight_decay": optim["weight_decay"],
+        "max_grad_norm": optim["max_grad_norm"],
+        "bf16": autocast(job),
+        "use_cpu": not gpu,
+        "gradient_checkpointing": gpu,
+        "logging_steps": 1,
+        "save_strategy": "steps",
+        "save_steps": job.save_steps,
+        "save_total_limit": 2,
+        "seed": job.seed,
+        "data_seed": job.seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": gpu,
+        **job.native.get("args", {}),
+    }
+
+
+def autocast(job: Job) -> bool:
+    """Whether to compute in bfloat16 over float32 weights: as said, or where the processor has bfloat16."""
+    if job.optim["precision"] != "auto":
+        return bool(job.optim["precision"] == "bf16")
+    return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def accumulation(batch: int, micro_batch: int) -> tuple[int, int]:
+    """(micro batch, micro batches a step) that multiply to `batch`, the first at most `micro_batch`."""
+    micro = next(size for size in range(min(batch, micro_batch), 0, -1) if batch % size == 0)
+    return micro, batch // micro

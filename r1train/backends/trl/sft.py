@@ -1,0 +1,73 @@
+"""Supervised fine-tuning and pre-training with TRL's SFTTrainer, loss on the completion only.
+
+Rows come tokenised, `{"prompt_ids", "completion_ids"}`, so that training sees exactly the tokens of
+generation: the chat template up to where the model begins, then the response and its end-of-text token.
+Deviation from TRL on the CPU: the loss is computed without padding and without logits for prompt tokens.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
+
+from r1rewards.core.store import read_rows
+from r1train.backends.trl.arguments import accumulation, common
+from r1train.backends.trl.checkpoints import Recorder
+from r1train.backends.trl.packed import completion_logprobs
+from r1train.job import Job
+
+
+class PackedSFTTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer with the packed loss where no fused kernel runs."""
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        if inputs["input_ids"].device.type != "cpu":
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        pairs = []
+        for ids, mask, labels in zip(
+            inputs["input_ids"], inputs["attention_mask"], inputs["labels"], strict=True
+        ):
+            learned = int((labels != -100).int().argmax())
+            length = int(mask.sum())
+            pairs.append((ids[:learned].tolist(), ids[learned:length].tolist()))
+        with self.accelerator.autocast():
+            logprobs, _ = completion_logprobs(model, pairs)
+        tokens = sum(len(completion) for _, completion in pairs)
+        loss = -logprobs.sum() / (tokens if num_items_in_batch is None else num_items_in_batch)
+        return (loss, None) if return_outputs else loss
+
+
+def make_trainer(job: Job) -> PackedSFTTrainer:
+    tokenizer = AutoTokenizer.from_pretrained(job.model)
+    model = AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32)
+    rows = [
+        {
+            "input_ids": row["prompt_ids"] + row["completion_ids"],
+            "labels": [-100] * len(row["prompt_ids"]) + row["completion_ids"],
+        }
+        for row in read_rows(str(job.data))
+    ]
+    micro, steps = accumulation(job.optim["batch_size"], job.optim["micro_batch"])
+    config = SFTConfig(
+        **common(job),
+        num_train_epochs=job.optim["epochs"],
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=steps,
+        max_length=None,  # rows that are too long were dropped, by name, before
+        dataset_kwargs={"skip_prepare_dataset": True},
+        shuffle_dataset=True,
+    )
+    return PackedSFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=tokenizer,
+        callbacks=[Recorder(Path(job.output))],
+    )
