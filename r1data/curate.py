@@ -1,0 +1,106 @@
+"""Curation in two passes: measure every row once (`r1data.signals`), then decide by rules, again and again.
+
+    curate("responses.parquet", "cold-start", "sft")
+
+makes `sft/` with `kept.parquet`, `ledger.parquet` and `signals.parquet`.
+
+Changing a threshold and running it again reads the signals that are there and takes seconds; another reward
+spec or other rows are measured anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from r1data.ledger import Rows, Table, fates, run_step, write_frame
+from r1data.ruleset import load_rules
+from r1data.signals import compute_signals
+from r1rewards.core.formats import dump_json
+from r1rewards.core.store import file_hash
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from r1rewards.spec import Spec
+
+
+def curate(
+    rows: Rows,
+    rules: str | Path | Mapping[str, Any],
+    out: str | Path,
+    *,
+    spec: Spec | str | Path | Mapping[str, Any] | None = None,
+    **reading: Any,
+) -> dict[str, Any]:
+    """Filter rows by a rule set into the folder `out` and return the counts.
+
+    rules    a shipped rule set by name, a YAML file, or a mapping (`r1data.ruleset`)
+    spec     a reward spec to grade with instead of the rule set's own; a loaded one stays open
+    reading  `columns` and `defaults`, as `run_step` takes them
+
+    The kept rows get the columns `reward` and `correct`.
+    """
+    from r1rewards.spec import Spec, load_spec
+
+    rule_set = load_rules(rules)
+    loaded = spec if isinstance(spec, Spec) else load_spec(spec if spec is not None else rule_set.spec)
+    grading = {"spec": _describe(loaded), "accuracy": rule_set.accuracy}
+
+    def decide(table: Table) -> pl.DataFrame:
+        signals = _signals(table, loaded, rule_set.accuracy, grading, Path(out))
+        write_frame(table.work / "signals.parquet", signals)
+        fate = rule_set.decide(signals)
+        frame = fates(table, **{name: fate[name] for name in fate.columns})
+        return frame.with_columns(signals["reward"], signals["correct"])
+
+    config = {"rules": rule_set.model_dump(exclude={"spec"}), "grading": grading}
+    try:
+        return run_step("curate", rows, out, decide, config=config, **reading)
+    finally:
+        if loaded is not spec:
+            loaded.close()
+
+
+def _signals(
+    table: Table, spec: Spec, accuracy: list[str], grading: Mapping[str, Any], out: Path
+) -> pl.DataFrame:
+    """The signals: those that an earlier run left in `out`, if they are of these rows and this spec."""
+    import polars as pl
+
+    key = hashlib.blake2b(dump_json([file_hash(table.path), grading]), digest_size=16).hexdigest()
+    (table.work / "signals.key").write_text(key)
+    stand = out / "signals.parquet"
+    if (out / "signals.key").is_file() and (out / "signals.key").read_text() == key and stand.is_file():
+        return pl.read_parquet(stand)
+    return compute_signals(table, spec, accuracy)
+
+
+def _describe(spec: Spec) -> dict[str, Any]:
+    """What the verdicts of a spec depend on, as data."""
+    return {
+        "template": spec.template.name,
+        "prefilled": spec.prefilled,
+        "rewards": {
+            component.name: {
+                "reward": type(component.reward).__qualname__,
+                "tasks": sorted(component.tasks) if component.tasks is not None else None,
+                "domains": sorted(component.domains) if component.domains is not None else None,
+                "weight": component.weight,
+                "required": component.required,
+                "gate": component.gate,
+                "options": {k: v for k, v in sorted(vars(component.reward).items()) if _is_data(v)},
+            }
+            for component in spec.components
+        },
+    }
+
+
+def _is_data(value: Any) -> bool:
+    try:
+        dump_json(value)
+    except TypeError:
+        return False
+    return True

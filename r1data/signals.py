@@ -1,0 +1,132 @@
+"""What rules may want to know of a row, measured once and kept, so that thresholds can be tuned in seconds.
+
+well_formed truncated           0 or 1; `faults` names what is wrong (r1rewards.core.template)
+correct                         1 or 0 where an accuracy reward of the spec graded the row, else null
+reward                          the total by the reward spec, null where there is none
+grader_errors                   how many graders failed on the row
+language_share                  words of the thinking that are in the row's language, 0 to 1
+repetition loop_words repeated_lines paragraph_words code_blocks    see r1rewards.readability
+words answer_words              of the whole response, and of what the reader gets
+tokens                          as the sampler counted them
+reward_NAME                     the value of each reward of the spec
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from r1data.ledger import KEYS, Table, write_frame
+from r1rewards.core.rows import question_of
+from r1rewards.core.store import read_rows, replacing
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from r1rewards.core.reward import Sample
+    from r1rewards.score import Score
+    from r1rewards.spec import Spec
+
+_SHARD_ROWS = 4096
+
+
+def compute_signals(table: Table, spec: Spec, accuracy: Sequence[str]) -> pl.DataFrame:
+    """The signals of every row, with the keys of the ledger before them.
+
+    Shards that a killed run finished are taken from the table's work folder, not computed again.
+    """
+    import polars as pl
+
+    folder = table.work / "signals"
+    rows = read_rows(table.path)
+    start = 0
+    while start < table.keys.height:
+        shard = folder / f"{start:09d}.parquet"
+        chunk = list(islice(rows, _SHARD_ROWS))
+        if not shard.exists():
+            measured = _measure(chunk, spec, accuracy)
+            with replacing(shard) as part:
+                write_frame(part, pl.DataFrame(list(measured), schema=_schema(spec), strict=False))
+        start += len(chunk)
+    shards = [pl.read_parquet(shard) for shard in sorted(folder.glob("*.parquet"))]
+    shutil.rmtree(folder)
+    return table.keys.select(KEYS).hstack(pl.concat(shards))
+
+
+def _measure(
+    rows: Sequence[Mapping[str, Any]], spec: Spec, accuracy: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    for row, score in zip(rows, spec.score(rows), strict=True):
+        sample = spec.sample(row, str(row.get("uid") or row["id"]))
+        yield {**text_signals(sample), **_graded(score, accuracy), "tokens": row.get("tokens") or None}
+
+
+def text_signals(sample: Sample) -> dict[str, Any]:
+    """What the text of one response tells by itself."""
+    from r1rewards import readability
+
+    text, trace = sample.text, sample.trace
+    thinking = trace.reasoning or text  # a response without tags is read as one piece
+    loop = readability.longest_loop(text)
+    return {
+        "well_formed": trace.well_formed,
+        "faults": ",".join(trace.faults),
+        "truncated": readability.truncated(trace, sample.finish_reason),
+        "language_share": _language_share(thinking, sample),
+        "repetition": readability.ngram_repetition(text),
+        "loop_words": loop.words if loop.repeats >= 3 else 0,
+        "repeated_lines": readability.repeated_lines(text),
+        "paragraph_words": readability.longest_paragraph(thinking),
+        "code_blocks": readability.code_blocks(thinking),
+        "words": len(text.split()),
+        "answer_words": len(trace.answer.split()),
+    }
+
+
+def _language_share(text: str, sample: Sample) -> float | None:
+    """Null where too few words tell a language, or nothing says which one is wanted."""
+    from r1rewards import language
+
+    question = question_of(list(sample.prompt))
+    target = sample.language or language.language_of(question)
+    if target is None:
+        return None
+    found = language.share(text, target, prompt=question)
+    return found.target / found.words if found.words >= language.MIN_WORDS else None
+
+
+def _graded(score: Score, accuracy: Sequence[str]) -> dict[str, Any]:
+    said = [score.verdicts[name] for name in accuracy if name in score.verdicts]
+    values = [verdict.value for verdict in said]
+    known = [value for value in values if value is not None]
+    return {
+        "correct": min(known) if said and len(known) == len(values) else None,
+        "reason": "; ".join(verdict.reason for verdict in said)[:200] or None,
+        "reward": score.total,
+        "grader_errors": sum(verdict.status == "error" for verdict in score.verdicts.values()),
+        **{f"reward_{name}": value for name, value in score.rewards.items()},
+    }
+
+
+def _schema(spec: Spec) -> dict[str, Any]:
+    import polars as pl
+
+    integers = (
+        "loop_words",
+        "paragraph_words",
+        "code_blocks",
+        "words",
+        "answer_words",
+        "grader_errors",
+        "tokens",
+    )
+    floats = ("language_share", "repetition", "repeated_lines", "correct", "reward")
+    return {
+        **dict.fromkeys(("well_formed", "truncated"), pl.Boolean),
+        "faults": pl.String,
+        "reason": pl.String,
+        **dict.fromkeys(integers, pl.Int64),
+        **dict.fromkeys((*floats, *(f"reward_{c.name}" for c in spec.components)), pl.Float64),
+    }
