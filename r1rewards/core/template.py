@@ -12,9 +12,11 @@ The parser only searches for fixed strings, so it is linear in the text whatever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.rows import Message, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Template:
     name: str
     reasoning_tags: tuple[str, str]
     answer_tags: tuple[str, str] | None
-    prompts: dict[str, str]
+    prompts: dict[str, tuple[str, str]]
 
     def render(self, reasoning: str, answer: str, *, thinking: bool = True) -> str:
         """A well-formed response; with `thinking=False` the form without reasoning."""
@@ -73,9 +75,20 @@ class Template:
             return content
         return f"{self.reasoning_tags[0]}\n{reasoning.strip()}\n{self.reasoning_tags[1]}\n{content.lstrip()}"
 
-    def instruction(self, language: str = "en") -> str:
+    def instruction(self, language: str = "en", *, thinking: bool = True) -> str:
         """The prompt text that asks for this layout; English where the language has no text of its own."""
-        return self.prompts.get(language, self.prompts["en"])
+        think, answer = self.prompts.get(language, self.prompts["en"])
+        return think if thinking else answer
+
+    def ask(
+        self, prompt: str | Sequence[Message], language: str = "en", *, thinking: bool = True
+    ) -> list[Message]:
+        """The conversation that a model is given: the instruction as the system turn, then the prompt."""
+        turns = list(messages(prompt) if isinstance(prompt, str) else prompt)
+        text = self.instruction(language, thinking=thinking)
+        if turns and turns[0]["role"] == "system":
+            text = f"{turns.pop(0)['content']}\n{text}"
+        return [{"role": "system", "content": text}, *turns] if text else turns
 
     def parse(self, text: str, *, prefilled: bool = False, thinking: bool = True) -> Trace:
         """Take a response apart.
@@ -141,13 +154,20 @@ class Template:
         return rest[opened + len(head) : closed].strip()
 
 
-def _prompts(reasoning: tuple[str, str], answer: tuple[str, str] | None) -> dict[str, str]:
+def _prompts(reasoning: tuple[str, str], answer: tuple[str, str] | None) -> dict[str, tuple[str, str]]:
+    """By language, the text that asks for thinking and an answer, and the one for an answer alone."""
     (r0, r1), (a0, a1) = reasoning, answer or ("", "")
     en_answer = f"then give the answer inside {a0} {a1}" if answer else f"then give the answer after {r1}"
     zh_answer = f"再把答案写在 {a0} {a1} 里" if answer else f"再在 {r1} 之后给出答案"
     return {
-        "en": f"Think step by step inside {r0} {r1}, {en_answer}.",
-        "zh": f"请先在 {r0} {r1} 里一步一步思考，{zh_answer}。",
+        "en": (
+            f"Think step by step inside {r0} {r1}, {en_answer}.",
+            f"Give the answer inside {a0} {a1}." if answer else "",
+        ),
+        "zh": (
+            f"请先在 {r0} {r1} 里一步一步思考，{zh_answer}。",
+            f"请把答案写在 {a0} {a1} 里。" if answer else "",
+        ),
     }
 
 
