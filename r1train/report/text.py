@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import islice
 
 from markupsafe import Markup, escape
 
 LINE_LIMIT = 1000
 TEXT_LIMIT = 5000
+#: Hidden characters of one text that are marked by number; the others become U+FFFD, so that a text made of
+#: nothing else does not swell the page.
+MARKS = 100
 
 #: Characters that a reader would not see or that change what is read: controls, direction marks and
 #: overrides, zero-width characters, line separators, surrogates, invisible "tag" letters, variation
@@ -29,13 +33,13 @@ def shorten(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def visible(text: object) -> Markup:
-    """The text as HTML in which every hidden character stands by its number, marked."""
+    """The text as HTML; hidden characters, the first `MARKS` of them, stand by their number, marked."""
     out, done = [], 0
     source = str(text)
-    for match in HIDDEN.finditer(source):
+    for match in islice(HIDDEN.finditer(source), MARKS):
         out += [escape(source[done : match.start()]), _mark(match.group())]
         done = match.end()
-    return Markup("").join([*out, escape(source[done:])])
+    return Markup("").join([*out, escape(HIDDEN.sub("\ufffd", source[done:]))])
 
 
 def _mark(character: str) -> Markup:

@@ -142,6 +142,22 @@ def test_a_run_that_has_only_begun_has_a_page_too(tmp_path: Path) -> None:
     assert "Nothing is evaluated yet." in words
 
 
+def test_the_worst_text_and_a_long_training_do_not_swell_the_page(unfinished: Callable[[int], Path]) -> None:
+    run = unfinished(5)
+    for file in run.glob("*/evaluation/scored.jsonl"):
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        worst = ("\u202e" * 400 + "'<" * 250 + "\n") * 20
+        for row in rows:
+            row["text"] = f"<think>{worst}</think><answer>{worst}</answer>"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for stage in ("2-reasoning-rl", "4-all-scenarios-rl"):
+        metrics = run / stage / "train" / "metrics.jsonl"
+        names = json.loads(metrics.read_text().splitlines()[0])
+        lines = (dict.fromkeys(names, i / 7) | {"step": i, "segment": 0} for i in range(1, 1501))
+        metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert write_report(run).stat().st_size < 10_000_000
+
+
 def test_no_run_no_page(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a run directory"):
         write_report(tmp_path)

@@ -6,12 +6,12 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r1train.report.text import HIDDEN, LINE_LIMIT, TEXT_LIMIT, shorten, visible
+from r1train.report.text import HIDDEN, LINE_LIMIT, MARKS, TEXT_LIMIT, shorten, visible
 
 NASTY = st.text(st.one_of(st.characters(), st.sampled_from("<>&\"'\u202e\u2066\u200b\x00\x1b\r\n\ud800")))
 
 
-@given(NASTY)
+@given(NASTY.filter(lambda text: len(HIDDEN.findall(text)) <= MARKS))
 def test_text_comes_back_with_its_hidden_characters_by_number(text: str) -> None:
     shown = str(visible(text))
     assert not HIDDEN.search(shown)
@@ -19,6 +19,12 @@ def test_text_comes_back_with_its_hidden_characters_by_number(text: str) -> None
         re.sub(r'<span class="hidden-char" title="[^"<>]*">(U\+[0-9A-F]+)</span>', r"\1", shown)
     )
     assert bare == HIDDEN.sub(lambda match: f"U+{ord(match.group()):04X}", text)
+
+
+def test_a_text_of_nothing_but_hidden_characters_stays_small() -> None:
+    shown = visible("\u202e" * 5000)
+    assert shown.count("U+202E") == MARKS
+    assert shown.count("\ufffd") == 5000 - MARKS
 
 
 def test_ordinary_text_of_any_language_stays_as_it_is() -> None:
