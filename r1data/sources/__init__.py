@@ -12,14 +12,14 @@ named in a package's metadata:
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem
+from r1rewards.core.settings import suggest
 
 GROUP = "r1data.sources"
 
@@ -35,7 +35,7 @@ def get_source(name: str) -> Source:
     """The source of that name; a `UserError` that suggests the nearest one where there is none."""
     points = {point.name: point for point in entry_points(group=GROUP)}
     if name not in points:
-        raise UserError(f"there is no source {name!r}{_nearest(name, points)}")
+        raise UserError(f"there is no source {name!r}{suggest(name, points)}")
     source: Source = points[name].load()
     return source
 
@@ -51,16 +51,8 @@ def load_source(name: str, *, count: int, seed: int, **options: Any) -> list[Pro
         known = [key for key in parameters if key not in ("count", "seed")]
         for key in options:
             if key not in known:
-                raise UserError(f"source {name!r} has no option {key!r}{_nearest(key, known)}")
+                raise UserError(f"source {name!r} has no option {key!r}{suggest(key, known)}")
         for key in known:
             if parameters[key].default is inspect.Parameter.empty and key not in options:
                 raise UserError(f"source {name!r} needs the option {key!r}")
     return list(source(count=count, seed=seed, **options))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; it must be one of {', '.join(names)}" if names else "; it takes none"

@@ -15,7 +15,10 @@ from r1data.sources.base import digest, distinct, make_problem, one_of, problem_
 from r1data.sources.gym_table import LOGIC, SUITABLE, UNSOUND
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem
+from r1rewards.core.settings import suggest
 
+#: More items than any run asks for; reasoning-gym draws them when they are asked for.
+MAX_ITEMS = 10**6
 #: So many unusable items in a row mean that the data set with this configuration has none.
 MAX_UNUSABLE = 200
 
@@ -100,14 +103,9 @@ def _create(dataset: str, seed: int, settings: Mapping[str, Any]) -> Any:
     if dataset in UNSOUND:
         raise UserError(f"reasoning-gym's {dataset!r} cannot be used: {UNSOUND[dataset]}")
     if dataset not in DATASETS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(dataset, DATASETS, n=1)
-        raise UserError(
-            f"reasoning-gym has no data set {dataset!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-        )
+        raise UserError(f"reasoning-gym has no data set {dataset!r}{suggest(dataset, DATASETS)}")
     try:
-        return gym.create_dataset(dataset, seed=seed, size=2**31, **settings)
+        return gym.create_dataset(dataset, seed=seed, size=MAX_ITEMS, **settings)
     except (AssertionError, TypeError, ValueError) as error:
         raise UserError(
             f"reasoning-gym's {dataset!r} refuses the config {dict(settings)}: {error}"

@@ -31,7 +31,8 @@ class Suitable:
     task: str
     facts: Callable[[Item], Facts | None]
     config: dict[str, Any] = field(default_factory=dict)
-    #: Format instructions and headlines to cut from the question: pattern and what takes its place.
+    #: Headlines and format instructions to cut: pattern and what takes its place. A puzzle keeps its whole
+    #: question, because its grader compares the prompt with the item that it draws again.
     clean: tuple[tuple[str, str], ...] = ()
 
     def question(self, item: Item) -> str:
@@ -157,7 +158,6 @@ def _weekday(item: Item) -> Facts:
     return {"kind": "weekday", "start": start, "offset": meta["offset_days"]}
 
 
-_LIST = r"\n?Return the new list in the same format\.", " Return the new list."
 _FINAL = r" Give only the [\w ]+ as your final answer\.", ""
 
 SUITABLE: dict[str, Suitable] = {
@@ -188,7 +188,6 @@ SUITABLE: dict[str, Suitable] = {
         "puzzle",
         _filter,
         {"min_numbers": 3, "max_numbers": 4, "max_decimals": 0, "min_value": 1, "max_value": 30},
-        (_LIST,),
     ),
     "spell_backward": Suitable("puzzle", _word, {"max_word_len": 5}),
     "letter_counting": Suitable("puzzle", _letters, {"min_words": 2, "max_words": 4}),
@@ -196,7 +195,6 @@ SUITABLE: dict[str, Suitable] = {
         "puzzle",
         _reversal,
         {"min_words": 3, "max_words": 5},
-        ((r"^Solve the following problem\.\n+Provide you answer as[^\n]*\n+", ""),),
     ),
     "family_relationships": Suitable(
         "puzzle", _family, {"min_family_size": 4, "max_family_size": 5}, ((r"\n+", " "),)

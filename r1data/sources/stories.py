@@ -178,7 +178,7 @@ STORIES: dict[str, Story] = {
         {
             "en": (
                 "{who} buys {m} pens for {n} dollars each and pays {paid} dollars. How much change is due?",
-                "A ticket costs {n} dollars. {who} had {paid} dollars and buys {m}. How many dollars are left?",
+                "A ticket costs {n} dollars. {who} had {paid} and buys {m} tickets. How much is left?",
             ),
             "zh": (
                 "一支笔{n}元，{who}买了{m}支，付了{paid}元，应找回多少元？",

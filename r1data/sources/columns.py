@@ -1,0 +1,89 @@
+"""Other people's rows as problems: which column is which, where the answer stands, what every row is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from r1data.sources.base import digest
+from r1rewards.core.errors import UserError
+from r1rewards.core.rows import Problem, check_problem
+from r1rewards.core.settings import suggest
+
+#: The columns of a problem; a row's other columns are left behind.
+COLUMNS = ("id", "task", "domain", "prompt", "reference", "language", "meta", "thinking")
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A data set as `presets.yaml` describes it."""
+
+    hub: str = ""
+    config: str | None = None
+    split: str = "train"
+    map: Mapping[str, str] = field(default_factory=dict)
+    extract: str | None = None
+    task: str | None = None
+    domain: str | None = None
+    language: str | None = None
+
+    def updated(self, **given: Any) -> Preset:
+        """The same with whatever was given explicitly in its place."""
+        changed = replace(self, **{key: value for key, value in given.items() if value is not None})
+        for column in changed.map:
+            if column not in COLUMNS:
+                raise UserError(f"map: a problem has no column {column!r}{suggest(column, COLUMNS)}")
+        return changed
+
+    def problem(self, row: Mapping[str, Any], where: str, identity: str, source: str) -> Problem:
+        """One row as a problem; `where` begins the sentence if it is none."""
+        defaults = {"id": identity, "task": self.task, "domain": self.domain, "language": self.language}
+        known = {key: row[key] for key in COLUMNS if row.get(key) is not None}
+        problem = {**defaults, **known, "source": source}
+        if self.extract and isinstance(problem.get("reference"), str):
+            problem["reference"] = _extracted(problem["reference"], self.extract, where)
+        return check_problem(problem, where)
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """The data sets that are known by a short name."""
+    import yaml
+
+    table = yaml.safe_load((files("r1data.sources") / "presets.yaml").read_text("utf-8"))
+    known = {entry.name for entry in fields(Preset)}
+    return {name: Preset(**{k: v for k, v in entry.items() if k in known}) for name, entry in table.items()}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset of that name."""
+    if name not in presets():
+        raise UserError(f"there is no preset {name!r}{suggest(name, presets())}")
+    return presets()[name]
+
+
+def sample(problems: Iterable[Problem], count: int, seed: int) -> Iterator[Problem]:
+    """At most `count` of the problems, in their order: the ones whose ids hash lowest under this seed."""
+    chosen = heapq.nsmallest(
+        count, enumerate(problems), key=lambda pair: (digest(seed, pair[1]["id"], size=8), pair[0])
+    )
+    return (problem for _, problem in sorted(chosen, key=lambda pair: pair[0]))
+
+
+def _extracted(text: str, extract: str, where: str) -> str:
+    if extract == "boxed":
+        from r1rewards.math.extract import boxed
+
+        found = boxed(text)
+        answer = found.text if found else ""
+    else:
+        answer = text.rpartition(extract)[2] if extract in text else ""
+    if not answer.strip():
+        raise UserError(
+            f"{where}: no answer after {extract!r} in the reference; set extract to what is there"
+        )
+    return answer.strip()

@@ -1,0 +1,66 @@
+"""Problems from the Hugging Face hub, through `datasets.load_dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from r1data.sources.base import problem_id
+from r1data.sources.columns import Preset, presets, sample
+from r1rewards.core.errors import UserError
+from r1rewards.core.rows import Problem
+
+
+def hub(
+    *,
+    count: int,
+    seed: int,
+    name: str,
+    config: str | None = None,
+    split: str | None = None,
+    map: Mapping[str, str] | None = None,
+    extract: str | None = None,
+    task: str | None = None,
+    domain: str | None = None,
+    language: str | None = None,
+) -> Iterator[Problem]:
+    """At most `count` rows of a hub data set, chosen and mapped as `files` does.
+
+    name  a preset (`presets.yaml`), a data set's name on the hub, or a local folder of data files.
+    """
+    known = presets().get(name, Preset(hub=name))
+    columns = known.updated(
+        config=config, split=split, map=map, extract=extract, task=task, domain=domain, language=language
+    )
+    options = {"config": columns.config, "split": columns.split, "map": dict(columns.map)}
+
+    def rows() -> Iterator[Problem]:
+        for index, row in enumerate(_load(columns, name)):
+            where = f"{columns.hub}, {columns.split}, row {index + 1}"
+            for ours, theirs in columns.map.items():
+                if theirs not in row:
+                    have = ", ".join(sorted(row))
+                    raise UserError(
+                        f"{where}: no column {theirs!r} for {ours} (it has {have}); correct the map"
+                    )
+            renamed = {**row, **{ours: row[theirs] for ours, theirs in columns.map.items()}}
+            yield columns.problem(renamed, where, problem_id(name, 0, index, options), columns.hub)
+
+    return sample(rows(), count, seed)
+
+
+def _load(columns: Preset, name: str) -> Iterator[dict[str, Any]]:
+    """The rows; what keeps them from being read becomes one sentence that names the way without a hub."""
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(columns.hub, columns.config, split=columns.split)
+    except (OSError, ValueError) as error:  # not there, offline, no such split: all are one of these
+        reason = " ".join(str(error).split())[:200]
+        preset = f", preset: {name}" if name in presets() else ""
+        raise UserError(
+            f"the data set {columns.hub!r} cannot be loaded ({reason}); download it where there is a network "
+            f"and read the copy with source: files, path: FILE{preset}"
+        ) from error
+    rows: Iterator[dict[str, Any]] = iter(loaded)
+    return rows
