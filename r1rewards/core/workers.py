@@ -108,8 +108,15 @@ class Workers:
 _ALL: weakref.WeakSet[Workers] = weakref.WeakSet()
 
 
-class _DiedError(GraderError):
-    """The process ended or ran out of memory, as opposed to a slow or refused call."""
+class KilledError(GraderError):
+    """The call did not end: it missed its deadline, ran out of memory, or took its process down.
+
+    What it was asked is at fault, rather than the installation; a caller may call that undecided.
+    """
+
+
+class _DiedError(KilledError):
+    """The process ended or ran out of memory, which earlier calls may have prepared."""
 
 
 class _Worker:
@@ -161,9 +168,11 @@ class _Worker:
                 self.kill()
         if "result" in reply:
             return reply["result"]
-        if reply.get("fatal"):
+        if reply.get("out_of_memory"):
             self.kill()
             raise _DiedError(reply["error"])
+        if message is None:
+            self.kill()
         raise GraderError(reply["error"])
 
     def _send(self, message: bytes, end: float) -> None:
@@ -200,7 +209,7 @@ class _Worker:
         poll = select.poll()
         poll.register(descriptor, event)
         if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-            raise GraderError("the worker missed its deadline and was killed")
+            raise KilledError("the worker missed its deadline and was killed")
 
     def kill(self) -> None:
         self.dead = True
@@ -254,7 +263,7 @@ def serve() -> None:
         module, _, name = function.partition(":")
         target = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, MemoryError) as error:
-        _reply(sink, {"error": f"{function} does not load: {error}", "fatal": True})
+        _reply(sink, {"error": f"{function} does not load: {error}"})
         return
     _reply(sink, {"result": None})
     while header := source.read(_HEADER.size):
@@ -263,7 +272,7 @@ def serve() -> None:
             message = {"result": target(*args)}
             encoded = json.dumps(message)
         except MemoryError:
-            _reply(sink, {"error": f"the worker used more than {memory_mb} MB", "fatal": True})
+            _reply(sink, {"error": f"the worker used more than {memory_mb} MB", "out_of_memory": True})
             return
         except Exception as error:  # noqa: BLE001 - whatever it raises is the caller's to hear
             encoded = json.dumps({"error": f"{type(error).__name__}: {error}"[:500]})

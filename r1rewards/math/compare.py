@@ -8,7 +8,7 @@ from typing import Literal
 
 from r1rewards.math.evaluate import symbols
 from r1rewards.math.expression import Node
-from r1rewards.math.regions import is_region, region, same_inequality, same_region
+from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region
 from r1rewards.math.scalars import equal, proportional
 from r1rewards.math.units import word_set
 
@@ -77,6 +77,8 @@ def same(gold: Node, answer: Node) -> bool | None:
         return _same_items(gold, answer)
     if answer.op == "tuple":
         return same(gold, answer.args[0]) if len(answer.args) == 1 else False
+    if is_infinite(gold) or is_infinite(answer):
+        return gold == answer
     return equal(gold, answer)
 
 
@@ -212,7 +214,9 @@ def substitute(node: Node, name: str, target: str) -> Node:
 def _same_equation(gold: Node, answer: Node) -> bool | None:
     """Equations are the same when their differences are, up to a constant factor."""
     if gold.name != "=" or answer.name != "=":
-        return None if gold.name == answer.name else False
+        if gold.name != answer.name:
+            return False
+        return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None
     sides = []
     for node in (gold, answer):
         if any(side.op not in _SCALARS for side in node.args):
@@ -249,14 +253,25 @@ def _same_tuple(gold: Node, answer: Node) -> bool | None:
 
 
 def _same_matrix(gold: Node, answer: Node) -> bool | None:
+    if gold.name == "cases" or answer.name == "cases":
+        return _same_items(_lines(gold), _lines(answer))
     mine, theirs = _cells(gold), _cells(answer)
     if mine is None or theirs is None:
-        return None if gold.op == "mul" or answer.op == "mul" else False
+        # A multiple or a sum of matrices on one side.
+        return equal(gold, answer) if {gold.op, answer.op} & {"mul", "add", "neg", "div"} else False
     if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and "tuple" in (gold.op, answer.op)):
         return False
     if len(mine[1]) != len(theirs[1]):
         return False
     return _all(same(a, b) for a, b in zip(mine[1], theirs[1], strict=True))
+
+
+def _lines(node: Node) -> Node:
+    """The lines of a case distinction or a system, as a list."""
+    if node.op != "matrix":
+        return node
+    lines = [row.args[0] if len(row.args) == 1 else Node("tuple", row.args, "()") for row in node.args]
+    return Node("seq", tuple(lines), ",")
 
 
 def _cells(node: Node) -> tuple[tuple[int, int], list[Node]] | None:

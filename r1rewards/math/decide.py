@@ -117,7 +117,7 @@ def _decide_choice(gold: Gold, cleaned: str) -> Decision:
 
 def _decide_text(gold: Gold, cleaned: str) -> Decision:
     mine, theirs = _text_words(gold.text), _text_words(cleaned)
-    if mine == theirs:
+    if mine == theirs and mine:
         return Decision("right", "the same words", "text")
     if "," in gold.text or " and " in gold.text:
         parts = _text_parts(gold.text), _text_parts(cleaned)

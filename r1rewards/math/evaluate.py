@@ -11,7 +11,7 @@ from __future__ import annotations
 import cmath
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -388,9 +388,13 @@ class _Evaluation:
         return self.value(node.args[0]) * self.field.pi / 180
 
     def _fact(self, node: Node) -> Value:
+        if (value := exact(node)) is not None:
+            return self.field.number(value)
         return self.field.factorial(self.value(node.args[0]))
 
     def _binom(self, node: Node) -> Value:
+        if (value := exact(node)) is not None:
+            return self.field.number(value)
         n, k = (self.value(arg) for arg in node.args)
         factorial = self.field.factorial
         return factorial(n) / (factorial(k) * factorial(n - k))
@@ -438,7 +442,34 @@ class _Evaluation:
         return value
 
     def _tuple(self, node: Node) -> Value:
-        return self._opaque(node.name, [self.value(arg) for arg in node.args])
+        return self._projected([node.args])
+
+    def _matrix(self, node: Node) -> Value:
+        if node.name == "cases":
+            raise Undecidable("a case distinction has no single value")
+        if node.name == "vmatrix":
+            return self._determinant([[self.value(cell) for cell in row.args] for row in node.args])
+        return self._projected([row.args for row in node.args])
+
+    def _projected(self, rows: Sequence[Sequence[Node]]) -> Value:
+        """A vector or matrix as a fixed linear form of its cells, so that sums and multiples stay such."""
+        total = self.field.number(Fraction(0))
+        for i, row in enumerate(rows):
+            for j, cell in enumerate(row):
+                place = i * len(row) + j if 1 in (len(rows), len(row)) else f"{i} {j}"
+                total = total + self.field.number(pseudo(f"cell {place}")) * self.value(cell)
+        return total
+
+    def _determinant(self, rows: list[list[Value]]) -> Value:
+        if not rows or len(rows) > 4 or any(len(row) != len(rows) for row in rows):
+            raise Undecidable("a determinant of another shape")
+        if len(rows) == 1:
+            return rows[0][0]
+        minors = ([row[:j] + row[j + 1 :] for row in rows[1:]] for j in range(len(rows)))
+        total = self.field.number(Fraction(0))
+        for j, minor in enumerate(minors):
+            total = total + (-1) ** j * rows[0][j] * self._determinant(minor)
+        return total
 
     def _seq(self, node: Node) -> Value:
         return self._opaque(node.name, [self.value(arg) for arg in node.args])

@@ -21,10 +21,13 @@ from r1rewards.math.units import word_set
 
 MAX_DEPTH = 40
 _MAX_SCIENTIFIC = 400
-RELATIONS = frozenset(("=", "<", ">", "<=", ">=", "!=", "~", "in"))
+RELATIONS = word_set(
+    "= < > <= >= != ~ in notin subset subseteq supset supseteq perp parallel sim propto cong"
+)
 _CLOSERS = frozenset((")", "]", "}", "\\}", "end", "row", "&", "rfloor", "rceil"))
+_MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _APPLIED = frozenset("fghFGH")
-_MATRICES = word_set("matrix pmatrix bmatrix vmatrix Bmatrix Vmatrix smallmatrix array")
+_MATRICES = word_set("cases dcases matrix pmatrix bmatrix vmatrix Bmatrix Vmatrix smallmatrix array")
 _TRANSPARENT = word_set("align align* aligned equation equation* gather gathered split")
 
 
@@ -88,13 +91,17 @@ class _Parser:
 
     def whole(self) -> Node:
         self.tokens = _without_layout(self.tokens)
-        while self.peek().kind in ("sep", "row", "=", ":", "&"):
+        while self.peek().kind in ("sep", "row", "=", ":", "&", "~"):
             self.at += 1
         if self.peek().kind == "eof":
             raise Unreadable("nothing")
-        node = self.answer()
+        node = self.bare_builder() or self.answer()
+        while self.peek().kind in ("}", "\\}"):
+            self.at += 1  # a brace too many at the end
         if self.peek().kind not in ("eof", "stop"):
             raise Unreadable(f"{self.peek().value!r} left over")
+        if self.peek().kind == "stop" and node.op in ("sym", "text", "app"):
+            raise Unreadable("a sentence")
         if self.money and node.op in ("num", "neg", "mul", "add", "div"):
             node = Node("quantity", (node,), "dollar")
         return node
@@ -128,6 +135,8 @@ class _Parser:
             if not separated or self.ended() or self.peek().value == ";":
                 break
             items.append(self.item())
+        if len(items) > 1:
+            items = _without_domains(items)
         return items[0] if len(items) == 1 else Node("seq", tuple(items), name)
 
     def ended(self) -> bool:
@@ -142,9 +151,6 @@ class _Parser:
             sign = self.next().kind
             if self.ended() or self.peek().kind == "sep":
                 break  # "x =" before a blank
-            if sign == "in" and self.peek().kind == "numbers":
-                self.at += 1
-                continue  # "x in R" restricts nothing that can be compared
             relations.append(sign)
             members.append(self.member())
         self.depth -= 1
@@ -152,6 +158,8 @@ class _Parser:
 
     def member(self) -> Node:
         node = self.ratio()
+        while self.peek().value.lower() in _MULTIPLIERS and node.op in ("num", "mul", "neg"):
+            node = Node("mul", (node, number(_MULTIPLIERS[self.next().value.lower()])))
         if self.peek().kind == "text" or (self.peek().kind == "%" and node.op == "text"):
             words = self.words()
             if node.op == "text":
@@ -162,20 +170,25 @@ class _Parser:
     def words(self) -> str:
         """The words after a value: a unit, or the thing counted."""
         words: list[str] = []
-        depth = 0
+        depth = braces = 0
         while not ((kind := self.peek().kind) in RELATIONS or kind in ("eof", "stop", "sep", "row")):
-            if kind in _CLOSERS and not (kind == ")" and depth):
+            if kind in _CLOSERS and not (kind == ")" and depth) and not (kind == "}" and braces):
                 break
             depth += (kind == "(") - (kind == ")")
-            if kind == "num" and (not words or words[-1] not in ("^", "-")) and not _is_word(words[-1:]):
+            if kind == "num" and words[-1] not in ("^", "-"):
                 raise Unreadable("a number among words")
-            words.append(self.next().value)
-        return " ".join(word for word in words if word not in "{}")
+            value = self.next().value
+            braces += (value == "{") - (value == "}")
+            if value not in ("{", "}"):
+                words.append(value)
+        return " ".join(words)
 
     def ratio(self) -> Node:
         parts = [self.sets()]
         while self.peek().kind == ":" and not self.bars:
             self.at += 1
+            if parts[0].op == "text" or (parts[0].op == "sym" and self.peek().kind in ("[", "\\{")):
+                return Node("rel", (parts[0], self.member()), "=")  # "Answer: 5"
             parts.append(self.sets())
         return parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
 
@@ -229,7 +242,11 @@ class _Parser:
             elif token.kind == "num" and node.op == "num":
                 node = self.mixed(node)
             elif self.starts_factor(token):
+                if node.op == "text":
+                    raise Unreadable("words before a formula")
                 right = self.power()
+                if right.op == "rel" and right.name != "=":
+                    continue  # "(x > 0)" beside a formula
                 mixed = _is_mixed(node, right)
                 node = Node("add", (node, right), "mixed") if mixed else _times(node, right)
             else:
@@ -293,10 +310,15 @@ class _Parser:
         if self.accept("'"):
             return Node("prime", (node,))
         if self.peek().kind == "{":
-            after, closed = self.peek(1), self.peek(2)
-            if after.kind in ("degree", "'", "text") and closed.kind == "}":
+            ahead = 1
+            while self.peek(ahead).kind == "'":
+                ahead += 1
+            if ahead > 1 and self.peek(ahead).kind == "}":
+                self.at += ahead + 1
+                return Node("prime", (node,), "'" * (ahead - 1))
+            if self.peek(1).kind in ("degree", "text", "*", "+") and self.peek(2).kind == "}":
                 self.at += 3
-                return {"degree": Node("degree", (node,)), "'": Node("prime", (node,))}.get(after.kind, node)
+                return Node("degree", (node,)) if self.peek(-2).kind == "degree" else node
         if self.ended() or self.peek().kind == "sep":
             return node  # "90^" cut short
         return Node("pow", (node, self.exponent()))
@@ -336,12 +358,24 @@ class _Parser:
         if self.accept("}"):
             self.bars = bars
             return Node("empty")
-        node = self.answer()
+        node = self.bare_builder() or self.answer()
+        if self.accept("over"):
+            node = Node("div", (node, self.answer()), "frac")
         if self.peek().kind == "stop":
             raise Unreadable("words inside a group")
         self.expect("}")
         self.bars = bars
         return node
+
+    def bare_builder(self) -> Node | None:
+        """`x | 0 < x < 4`, a set-builder that lost its braces, or their backslashes."""
+        if self.peek().kind != "sym" or self.peek(1).kind != "|":
+            return None
+        if sum(token.kind == "|" for token in self.tokens[self.at :]) % 2 == 0:
+            return None
+        variable = Node("sym", name=self.next().value)
+        self.at += 1
+        return Node("builder", (variable, self.answer()))
 
     def atom(self) -> Node:
         token = self.next()
@@ -441,6 +475,8 @@ class _Parser:
             self.expect("\\}")
             return Node("builder", (inside, condition))
         self.bars = bars
+        if inside.op == "matrix" and self.peek().kind == "eof":
+            return inside._replace(name="cases")  # \left\{ ... \right. around lines
         self.expect("\\}")
         return Node("set", inside.args if inside.op == "seq" else (inside,))
 
@@ -473,6 +509,8 @@ class _Parser:
 
     def fn(self, token: Token) -> Node:
         name, power, base = token.value, None, None
+        if self.ended() and name in ("max", "min", "sup", "inf"):
+            return Node("text", name=name)  # the index of f_max
         while self.peek().kind in ("^", "_"):
             if self.next().kind == "^":
                 power = self.exponent() if self.peek().kind != "{" else self.braced()
@@ -520,10 +558,11 @@ class _Parser:
         rows: list[Node] = []
         row: list[Node] = []
         while True:
-            if self.peek().kind in ("row", "&"):
-                pass
-            elif self.peek().kind != "end":
+            while self.peek().kind == "stop" or (self.peek().kind == "sep" and row):
+                self.at += 1  # "if x > 0" beside a case
+            if self.peek().kind not in ("row", "&", "end"):
                 row.append(self.item())
+            self.accept("sep")
             closing = self.next()
             if closing.kind == "&":
                 continue
@@ -535,11 +574,21 @@ class _Parser:
             if closing.kind != "row":
                 raise Unreadable("a matrix that is not closed")
 
+    def numbers(self, token: Token) -> Node:
+        """A set of numbers, with its star or sign: R, N^*, Z_+."""
+        while self.peek().kind in ("^", "_"):
+            self.at += 1
+            depth = 0
+            while not self.ended() or depth:
+                depth += (self.peek().kind == "{") - (self.peek().kind == "}")
+                if self.next().kind == "eof" or not depth:
+                    break
+        return Node("numbers", name=token.value)
+
     def constant(self, token: Token) -> Node:
         return {
             "infty": Node("infinity"),
             "emptyset": Node("set"),
-            "numbers": Node("numbers", name=token.value),
             "ldots": Node("sym", name="..."),
         }[token.kind]
 
@@ -566,7 +615,7 @@ _ATOMS = {
     "begin": _Parser.begin,
     "infty": _Parser.constant,
     "emptyset": _Parser.constant,
-    "numbers": _Parser.constant,
+    "numbers": _Parser.numbers,
     "ldots": _Parser.constant,
 }
 _FACTOR_STARTS = frozenset(_ATOMS) - {"text", "numbers", "emptyset"}
@@ -590,8 +639,16 @@ def _times(left: Node, right: Node) -> Node:
     return Node("mul", (*factors, right))
 
 
-def _is_word(words: list[str]) -> bool:
-    return bool(words) and words[0].isalpha()
+def _without_domains(items: list[Node]) -> list[Node]:
+    """The items without `n in Z`, which restricts nothing comparable, and without `x != 0` beside a formula."""
+    kept = [
+        item
+        for item in items
+        if not (item.op == "rel" and item.name == "in" and item.args[1].op in ("numbers", "quantity"))
+    ]
+    if any(not (item.op == "rel" and set(item.name) & set("<>!")) for item in kept):
+        kept = [item for item in kept if not (item.op == "rel" and item.name == "!=")]
+    return kept or items[:1]
 
 
 def _subscripted(node: Node, index: Node) -> Node:

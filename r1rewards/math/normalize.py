@@ -58,6 +58,13 @@ _CHARACTERS: dict[str, str] = {
     "⌉": r"\rceil ",
     "⟨": r"\langle ",
     "⟩": r"\rangle ",
+    "⊂": r"\subset ",
+    "⊊": r"\subset ",
+    "⊆": r"\subseteq ",
+    "⊃": r"\supset ",
+    "⊇": r"\supseteq ",
+    "⊥": r"\perp ",
+    "∥": r"\parallel ",
     "→": r"\to ",
     "⇒": r"\Rightarrow ",
     "∀": r"\forall ",
@@ -84,15 +91,28 @@ _DELIMITERS = re.compile(r"\\[()\[\]](?!\s*[0-9.]+\s*(?:pt|em|ex|mm)\])|(?<!\\)\
 _FRACTION_DIGITS = re.compile(r"(\\frac)\s*([0-9])(?![0-9]*\.)")
 _FRACTION_SECOND = re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])")
 _WRAPPED_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!|\\,)(?=[0-9]{3})")
-_DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}])")
+# "\f" and the like written without a raw string: the backslash and its letter became one character.
+_SWALLOWED = re.compile(
+    r"\x0c(?=rac|loor)|\x08(?=oxed|inom|eta|egin|ar\b)|\t(?=ext|imes|an\b|heta|frac|au\b)|\r(?=ight|ho\b)"
+)
+_SWALLOWED_LETTER = {"\x0c": "\\f", "\x08": "\\b", "\t": "\\t", "\r": "\\r"}
+_CODE_POINT = re.compile(r"\\u([0-9A-Fa-f]{4})")
+_MODULO = re.compile(
+    r"\(\s*(?:\\[,;: ]|\\q?quad\b|\s)*\\?(?:text|mathrm|operatorname)?\{?b?mod\b\}?\s*([0-9a-z]+)\s*\)"
+)
 _MISSING_SPACE = re.compile(r"\\(q?quad|,|;|!)(?=[A-Za-z0-9])")
 _END = re.compile(r"[\s.,;:。]+$|\\[\s]+$")
 
 
 def clean(text: str) -> str:
     """An answer in ASCII and LaTeX commands, without math delimiters; linear in its length."""
+    if "\\u" in text:
+        text = _CODE_POINT.sub(lambda match: chr(int(match.group(1), 16)), text)
     if not text.isascii():
         text = _ascii(text)
+    if not text.isprintable():
+        text = _SWALLOWED.sub(lambda match: _SWALLOWED_LETTER[match.group()], text)
     if "{,}" in text:
         text = _WRAPPED_COMMA.sub(",", text)
     if "\\\\" in text and "\\begin" not in text:
@@ -101,6 +121,8 @@ def clean(text: str) -> str:
         text = _DELIMITERS.sub(" ", text).replace(r"\$", "$")
         if "\\" in text:
             text = _latex(text)
+    if "mod" in text:
+        text = _MODULO.sub(r"\\pmod{\1}", text)
     text = text.strip()
     while (shorter := _END.sub("", text)) != text:
         if shorter.endswith(".") or text.endswith(("...", r"\,")):

@@ -9,9 +9,10 @@ from r1rewards.math.evaluate import FLOATS, Undecidable, evaluate, exact, precis
 from r1rewards.math.expression import Node, number
 from r1rewards.math.units import Unit, parse_unit, word_set
 
-#: A decimal gold is met by rounding only if it is known to this relative half step: 0.33 is, 0.3 is not.
-_MAX_STEP = Fraction(1, 50)
-_NEAR, _FAR = 1e-9, 1e-4
+#: A decimal gold is met by rounding only if its half step is relatively small: 0.33 is by 1/3, 0.3 is not.
+#: A longer decimal must show that it was computed, not guessed, so it needs a gold of about three digits.
+_MAX_STEP, _MAX_STEP_OF_DECIMAL = Fraction(1, 50), Fraction(1, 200)
+_NEAR, _FAR, _TINY = 1e-9, 1e-4, 1e-30
 _TRIGONOMETRY = word_set("sin cos tan cot sec csc")
 _INTEGER_NAMES = frozenset("nkmjl")
 #: Ranges of the seeded points: inside (0, 1), moderate, large, of either sign.
@@ -28,13 +29,23 @@ def equal(gold: Node, answer: Node) -> bool | None:
         return _equal_percents(gold, answer)
     if gold.op == "base" or answer.op == "base":
         return _equal_digits(gold, answer)
+    outcome = _equal_values(gold, answer)
+    # A wrong-looking integral may still be the right one; only algebra can tell.
+    return None if outcome is False and (_has_integral(gold) or _has_integral(answer)) else outcome
+
+
+def _has_integral(node: Node) -> bool:
+    return (node.op == "big" and node.name == "int") or any(map(_has_integral, node.args))
+
+
+def _equal_values(gold: Node, answer: Node) -> bool | None:
     if _has(gold, "degree") or _has(answer, "degree"):
         bare_gold, bare_answer = without_degrees(gold), without_degrees(answer)
         if (bare_gold, bare_answer) != (gold, answer) and equal(bare_gold, bare_answer):
             return True
     left, right = exact(gold), exact(answer)
     if left is not None and right is not None:
-        return left == right or _rounds_to(right, left, gold)
+        return left == right or _rounds_to(answer, right, gold, left)
     names = symbols(gold) | symbols(answer)
     if names:
         return equal_everywhere(gold, answer, names)
@@ -45,6 +56,9 @@ def equal(gold: Node, answer: Node) -> bool | None:
 
 
 def _equal_quantities(gold: Node, answer: Node) -> bool | None:
+    moduli = [node.name if node.name.startswith("mod ") else "" for node in (gold, answer)]
+    if moduli[0] and moduli[0] != moduli[1]:
+        return False
     gold_value, gold_unit = _split(gold)
     answer_value, answer_unit = _split(answer)
     if gold_unit is not None and answer_unit is not None:
@@ -82,10 +96,10 @@ def _scaled_equal(percents: Node, share: Node) -> bool | None:
 def _equal_digits(gold: Node, answer: Node) -> bool | None:
     if gold.op == "base" and answer.op == "num":
         return answer.digits < 0 and gold.args[0].value == answer.value
+    if gold.op == answer.op:
+        return all(exact(a) == exact(b) is not None for a, b in zip(gold.args, answer.args, strict=True))
     left, right = exact(gold), exact(answer)
-    if left is None or right is None:
-        return None if left is None else False
-    return left == right
+    return left == right if gold.op != "base" and left is not None and right is not None else False
 
 
 def _has(node: Node, op: str) -> bool:
@@ -121,11 +135,12 @@ def _half_step(gold: Node) -> Fraction | None:
     return None
 
 
-def _rounds_to(answer: Fraction, value: Fraction, gold: Node) -> bool:
+def _rounds_to(answer: Node, given: Fraction, gold: Node, value: Fraction) -> bool:
     step = _half_step(gold)
-    if step is None or value == 0 or step > abs(value) * _MAX_STEP:
+    limit = _MAX_STEP if _half_step(answer) is None else _MAX_STEP_OF_DECIMAL
+    if step is None or value == 0 or step > abs(value) * limit:
         return False
-    return abs(answer - value) <= step
+    return abs(given - value) <= step
 
 
 def _equal_constants(gold: Node, answer: Node) -> bool | None:
@@ -171,44 +186,41 @@ def points(names: frozenset[str]) -> Iterator[dict[str, Fraction]]:
 
 def equal_everywhere(gold: Node, answer: Node, names: frozenset[str]) -> bool | None:
     """Equality at the seeded points where both are real; in the complex plane where they never are."""
-    agreed: list[dict[str, Fraction]] = []
-    disagreed = 0
-    complex_agreed = complex_disagreed = 0
     imaginary = _has_i(gold) or _has_i(answer)
+    agreed: list[dict[str, Fraction]] = []
+    complex_agreed = complex_disagreed = beyond = 0
     for point in points(names):
         try:
             left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
         except Undecidable:
+            beyond += 1
             continue
-        size = max(abs(left), abs(right), 1e-30)
-        near = abs(left - right) <= _FAR * size and _confirmed(left, right, size, gold, answer, point)
-        real = imaginary or max(abs(left.imag), abs(right.imag)) <= _NEAR * size
-        if real and near:
+        size = max(abs(left), abs(right))
+        if 0 < size < _TINY:
+            continue
+        near = abs(left - right) <= _NEAR * size or (
+            abs(left - right) <= _FAR * size and _precisely_equal(gold, answer, point) is True
+        )
+        if imaginary or max(abs(left.imag), abs(right.imag)) <= _NEAR * size:
+            if not near:
+                return _equal_at_integers(gold, answer, names)
             agreed.append(point)
-        elif real:
-            disagreed += 1
-            break
         elif near:
             complex_agreed += 1
         else:
             complex_disagreed += 1
-    if disagreed:
-        return _equal_at_integers(gold, answer, names)
     if len(agreed) >= 2:
         return all(_precisely_equal(gold, answer, point) is not False for point in agreed[:2])
     if complex_agreed >= 3 and not complex_disagreed:
         return True
     if complex_disagreed and not agreed and not complex_agreed:
         return False
+    if beyond == len(_RANGES):
+        outcomes = {
+            _precisely_equal(gold, answer, point) for point, _ in zip(points(names), "ab", strict=False)
+        }
+        return None if None in outcomes else outcomes == {True}
     return None
-
-
-def _confirmed(
-    left: complex, right: complex, size: float, gold: Node, answer: Node, point: dict[str, Fraction]
-) -> bool:
-    if abs(left - right) <= _NEAR * size:
-        return True
-    return _precisely_equal(gold, answer, point) is True
 
 
 def _has_i(node: Node) -> bool:

@@ -63,6 +63,18 @@ _OPERATORS = {
     "gt": ">",
     "ne": "!=",
     "neq": "!=",
+    "subset": "subset",
+    "subsetneq": "subset",
+    "subsetneqq": "subset",
+    "subseteq": "subseteq",
+    "supset": "supset",
+    "supseteq": "supseteq",
+    "perp": "perp",
+    "parallel": "parallel",
+    "sim": "sim",
+    "propto": "propto",
+    "cong": "cong",
+    "notin": "notin",
     "approx": "~",
     "simeq": "~",
     "doteq": "~",
@@ -246,7 +258,13 @@ class _Scanner:
             self._words(self._argument())
         elif name in _STRUCTURES:
             self._structure(_ALIASES.get(name, name))
-        elif name in ("forall", "quadtext"):
+        elif name == "over":
+            self.add("over", name)
+        elif name in ("pmod", "bmod", "mod"):
+            self.add("text", "mod " + " ".join(self._argument().split()))
+        elif name == "hline":
+            return
+        elif name == "forall":
             self.add("stop", name)
         elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
             self._argument()
@@ -294,7 +312,7 @@ class _Scanner:
         if len(stripped) == 1 and stripped.isalpha() and (stripped in "eid" or not self._after_value()):
             self.add("sym", stripped)
             return
-        if stripped in FUNCTIONS:
+        if stripped in FUNCTIONS and not (stripped == "min" and self._after_value()):
             self.add("fn", stripped)
             return
         for match in re.finditer(r"[A-Za-z]+\.?|[0-9]+(?:\.[0-9]+)?|\S", content):
