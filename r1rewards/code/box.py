@@ -5,7 +5,7 @@ inside, compiles, and then for each test forks a child, watches it, and kills wh
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH
+# ruff: noqa: PTH110, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from r1rewards.code import kernel, python_program, seccomp, served, tester
+from r1rewards.code import in_process, kernel, python_program, seccomp, served, tester
 
 CONTROL, JOB, PROGRAM = 3, 4, 5
+#: In place of a command: the compiled program that the controller sent.
+BINARY = "{program}"
 _TICK_MS = 20
 _MIB = 1 << 20
 #: Address space that an interpreter and a few thread stacks take beside the program's own memory.
@@ -142,14 +144,16 @@ def _prepare(job: dict[str, Any]) -> Callable[[], None]:
     code = compile(job["source"], "<program>", "exec", dont_inherit=True)
     if job["role"] == "serve":
         return lambda: served.serve(code)
+    if job["role"] == "in-process":
+        return lambda: in_process.run(code)
     return lambda: python_program.run(code)
 
 
 def _execute(argv: list[str], env: dict[str, str]) -> None:
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
-    if argv[0] == "{program}":
-        os.execve(PROGRAM, ["./program", *argv[1:]], env)
+    if argv[0] == BINARY:
+        os.execve(3, ["./program", *argv[1:]], env)
     os.execve(argv[0], argv, env)
 
 
@@ -163,8 +167,10 @@ def _run(
     """One test; None when the controller hung up meanwhile."""
     limits = job["limits"]
     started = time.monotonic()
-    # Beside its three streams a child gets what its role needs; the marks of a served program stay here.
+    # Beside its three streams a child gets what its role needs. Two things stay here: the marks of a
+    # served program, and the file that takes what a compiler made.
     marks = fds.pop() if job["role"] == "serve" else None
+    binary = fds.pop() if job["role"] == "compile" else None
     pid = os.fork()
     if pid == 0:
         try:
@@ -179,6 +185,10 @@ def _run(
         os.close(marks)
     _, status, usage = os.wait4(pid, 0)
     survivors = _kill_all() if features["tier"] == "A" else False
+    if binary is not None:
+        if status == 0 and killed is None:
+            _copy(f"{job['scratch']}/program", binary)
+        os.close(binary)
     if killed == "hung up":
         return None
     return {
@@ -191,20 +201,24 @@ def _run(
     }
 
 
+def _copy(path: str, target: int) -> None:
+    with contextlib.suppress(OSError):
+        source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        while os.sendfile(target, source, None, 1 << 24):
+            pass
+        os.close(source)
+
+
 def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any]) -> None:
     kernel.die_with_parent()
     if features["tier"] == "B":
         kernel.seccomp(seccomp.build(pid=os.getpid()))
     if features["tier"] != "A":
         os.setsid()
-    if job["argv"]:
-        fds = [*fds[:3], *range(3, PROGRAM + 1)]  # a compiled program keeps its number
-    else:
-        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in fds]
-    for number, fd in enumerate(fds):
-        if number != fd:
-            os.dup2(fd, number)
-    kernel.close_from(len(fds))
+    program = [PROGRAM] if job["argv"] and job["argv"][0] == BINARY else []
+    for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (*fds, *program)]):
+        os.dup2(fd, number, inheritable=number < len(fds))
+    kernel.close_from(len(fds) + len(program))  # the socket of this box above all
     limits = job["limits"]
     seconds = int(limits["time_s"] if job["role"] == "program" else limits["program_s"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -250,9 +264,9 @@ def _watch(
                 return None
             if control.fileno() in ready:  # the controller sends nothing during a test: it is gone
                 reason = "hung up"
-            elif marks in ready:
-                if not os.read(marks, 64):  # type: ignore[arg-type]
-                    poller.unregister(marks)  # type: ignore[arg-type]
+            elif marks is not None and marks in ready:
+                if not os.read(marks, 64):
+                    poller.unregister(marks)
                 clock.restart()
                 continue
             elif clock.over(limits["time_s"]):

@@ -103,7 +103,7 @@ def doctor() -> list[Row]:
 def _advice(tier: str) -> str:
     if tier == "A":
         return (
-            "; it needs user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)"
-            " or root; in Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+            "; it needs user namespaces (sysctl user.max_user_namespaces and"
+            " kernel.apparmor_restrict_unprivileged_userns) or root; in Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
         )
     return "; it needs Linux 5.13 or newer with Landlock"

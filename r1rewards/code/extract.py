@@ -53,9 +53,9 @@ def extract(answer: str, lang: str = "python") -> Program:
         return Program(fault="no_block")
     named = [block for block in blocks if ALIASES.get(block.name) == lang]
     unnamed = [block for block in blocks if not block.name]
-    chosen = (named or unnamed or [None])[-1]
-    if chosen is None:
+    if not named and not unnamed:
         return Program(fault="other_language")
+    chosen = (named or unnamed)[-1]
     if not chosen.closed:
         return Program(fault="unclosed_block")
     if not chosen.source.strip():
@@ -64,7 +64,7 @@ def extract(answer: str, lang: str = "python") -> Program:
 
 
 def _blocks(text: str) -> list[_Block]:
-    """The fenced blocks, by CommonMark's rule: a fence is closed by one at least as long, of its kind, bare."""
+    """The fenced blocks, by CommonMark's rule: a fence ends at a bare one of its kind, at least as long."""
     blocks: list[_Block] = []
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):

@@ -3,74 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from r1rewards.code import compare, languages
-from r1rewards.code.languages import Language
-from r1rewards.code.limits import Limits
-from r1rewards.code.server import POOL, Box, BoxLost, Server, memfd, read_back
+from r1rewards.code import compare
+from r1rewards.code.asserts import run_asserts
+from r1rewards.code.compiled import ready
+from r1rewards.code.server import Box, BoxLost, borrowed, memfd, read_back
+from r1rewards.code.task import Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
-
-TestStatus = Literal[
-    "ok", "wrong", "time", "memory", "output", "runtime", "compile", "skipped", "infrastructure"
-]
-_MIB = 1 << 20
-_SHOWN = 500
-NUMPY = re.compile(r"^\s*(?:import|from)\s+numpy\b", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class TestResult:
-    """What became of one test, and why, for a reader. Times are processor seconds."""
-
-    status: TestStatus
-    reason: str = ""
-    cpu_s: float = 0.0
-    memory_mb: int = 0
-
-
-SKIPPED = TestResult("skipped", "an earlier test failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A program beside all that grading it needs, checked.
-
-    partial  every test runs, and the value is the share that passes; else the first failure ends it
-    """
-
-    program: str
-    reference: Mapping[str, Any]
-    language: Language
-    limits: Limits
-    tier: str
-    partial: bool = False
-
-    @property
-    def kind(self) -> str:
-        return "tests" if "tests" in self.reference else "asserts"
-
-    @property
-    def count(self) -> int:
-        return len(self.reference[self.kind])
-
-    @property
-    def flavour(self) -> str:
-        if self.language.name == "python" and NUMPY.search(self.program):
-            return "numpy"
-        return self.language.flavour
 
 
 def grade(task: Task) -> Verdict:
     """The verdict on one program. A broken box is tried once more, then it is an error, never a 0."""
     started = time.monotonic()
     route = f"{task.language.name}/{task.kind}/{task.tier}"
+    if task.reference.get("mode") == "in-process":
+        route += "/in-process"  # of lower trust, so it must show wherever results are grouped
     for attempt in (1, 2):
         try:
             results = _results(task)
@@ -87,8 +38,6 @@ def grade(task: Task) -> Verdict:
 def _results(task: Task) -> list[TestResult]:
     if task.kind == "tests":
         return _run_tests(task)
-    from r1rewards.code.asserts import run_asserts
-
     return run_asserts(task)
 
 
@@ -111,27 +60,15 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
     return Verdict.of(value, f"{reason}: {result.reason}" if result.reason else reason, route, **details)
 
 
-@contextmanager
-def borrowed(flavour: str, tier: str) -> Iterator[Server]:
-    """A server of this kind; one that lost a box is not used again."""
-    server = POOL.borrow(flavour, tier)
-    try:
-        yield server
-    except BaseException:
-        server.close()
-        raise
-    POOL.give_back(server)
-
-
 def _run_tests(task: Task) -> list[TestResult]:
     tests: Sequence[Mapping[str, Any]] = task.reference["tests"]
     results: list[TestResult] = []
     ends = time.monotonic() + task.limits.program_s
-    with borrowed(task.flavour, task.tier) as server, prepared(task, server) as program:
-        if isinstance(program, TestResult):
-            return filled([program], len(tests))
+    with borrowed(task.flavour, task.tier) as server, ready(task, server) as options:
+        if isinstance(options, TestResult):
+            return filled([options], len(tests))
         while len(results) < len(tests):
-            with program.box(server) as box:
+            with Box(server, task.limits, **options) as box:
                 for test in tests[len(results) :]:
                     if time.monotonic() > ends:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
@@ -143,11 +80,6 @@ def _run_tests(task: Task) -> list[TestResult]:
                     if dirty:
                         break  # files or processes were left: the next test gets a new box
     return results
-
-
-def filled(results: list[TestResult], count: int) -> list[TestResult]:
-    """The results with those of the tests that were not run."""
-    return results + [SKIPPED] * (count - len(results))
 
 
 def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult, bool]:
@@ -169,30 +101,6 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
             os.close(fd)
 
 
-def judge_outcome(outcome: Mapping[str, Any], limits: Limits, output: int, errors: int) -> TestResult:
-    """How the run itself ended, before its output is looked at."""
-    cpu_s, memory_mb, code = float(outcome["cpu"]), int(outcome["memory_mb"]), int(outcome["code"])
-    status: TestStatus = "ok"
-    reason = ""
-    if outcome["killed"] == "time" or cpu_s > limits.time_s or code == -24:
-        status, reason = "time", f"over {limits.time_s:g} s"
-    elif outcome["killed"] == "memory":
-        status, reason = "memory", f"over {limits.memory_mb} MiB"
-    elif max(os.fstat(output).st_size, os.fstat(errors).st_size) >= limits.output_mb * _MIB:
-        status, reason = "output", f"over {limits.output_mb} MiB of output"
-    elif code != 0:
-        said = _tail(errors)
-        ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        status = "memory" if said.endswith("MemoryError") else "runtime"
-        reason = f"{ended}: {said}" if said else ended
-    return TestResult(status, reason, cpu_s, memory_mb)
-
-
-def _tail(errors: int) -> str:
-    size = os.fstat(errors).st_size
-    return os.pread(errors, _SHOWN, max(0, size - _SHOWN)).decode(errors="replace").strip()
-
-
 def _differs(task: Task, test: Mapping[str, Any], output: bytes) -> str | None:
     text, expected = output.decode(errors="replace"), str(test["output"])
     checker = task.reference.get("checker", "token")
@@ -201,19 +109,3 @@ def _differs(task: Task, test: Mapping[str, Any], output: bytes) -> str | None:
     if checker == "exact":
         return compare.exact(text, expected)
     raise GraderError(f"there is no checker {checker!r}; use token, exact or a program")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A program that only has to be boxed."""
-
-    task: Task
-
-    def box(self, server: Server, **options: Any) -> Box:
-        return Box(server, self.task.limits, source=self.task.program, **options)
-
-
-@contextmanager
-def prepared(task: Task, server: Server) -> Iterator[Prepared | TestResult]:
-    """The program compiled, where its language is compiled to a file; or how that failed."""
-    yield Prepared(task)

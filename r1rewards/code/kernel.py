@@ -4,7 +4,7 @@ Every call raises OSError with the kernel's errno; nothing here knows what a pro
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH
+# ruff: noqa: PTH112
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH
 
 from __future__ import annotations
 
@@ -28,7 +27,8 @@ def prepare(name: str) -> dict[str, Any]:
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    for stream in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{stream}__", getattr(sys, stream))
     sys.argv = ["program.py"]
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
@@ -52,9 +52,25 @@ def run(code: CodeType) -> None:
         status = _exit_status(error)
     except BaseException as error:  # noqa: BLE001 - as the interpreter's top level does
         status = 1
-        trace = error.__traceback__
-        sys.excepthook(type(error), error, trace.tb_next if trace else None)  # without this frame
+        _show(error)
     os._exit(finish(namespace, status))
+
+
+def _show(error: BaseException) -> None:
+    trace = error.__traceback__
+    sys.excepthook(type(error), error, trace.tb_next if trace else None)  # without the frame of this module
+
+
+def load(code: CodeType) -> dict[str, Any]:
+    """Import the program rather than start it, so its `__main__` part does not run; ends where that fails."""
+    namespace = prepare("program")
+    try:
+        exec(code, namespace)  # noqa: S102 - this process is the sandbox
+    except BaseException as error:  # noqa: BLE001 - reported to the reader through the exit code and stderr
+        _show(error)
+        flush(1)
+        os._exit(1)
+    return namespace
 
 
 def _exit_status(error: SystemExit) -> int:

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from r1rewards.code import languages
 from r1rewards.code.extract import FAULTS, extract
-from r1rewards.code.grade import Task, grade
+from r1rewards.code.grade import grade
 from r1rewards.code.limits import Limits
 from r1rewards.code.server import POOL
+from r1rewards.code.task import Task
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.verdict import Verdict

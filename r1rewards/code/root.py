@@ -1,7 +1,7 @@
 """The small root that programs see, and the namespaces around it: done once, when a server starts."""
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH
+# ruff: noqa: PTH102, PTH103, PTH110, PTH114, PTH115, PTH118, PTH120, PTH211
 
 from __future__ import annotations
 

@@ -7,28 +7,17 @@ sent from here is taken for the program's word, and the tests are judged elsewhe
 from __future__ import annotations
 
 import os
-import sys
 from types import CodeType
 from typing import Any
 
 from r1rewards.code import python_program, wire
 
 CHANNEL = 3
-#: Not "__main__": tests import a program, they do not start it.
-MODULE = "program"
 
 
 def serve(code: CodeType) -> None:
     """Run the program's top level, then answer requests until the tester hangs up; does not return."""
-    namespace = python_program.prepare(MODULE)
-    try:
-        exec(code, namespace)  # noqa: S102 - this process is the sandbox
-    except BaseException as error:  # noqa: BLE001 - reported to the reader through the exit code and stderr
-        trace = error.__traceback__
-        sys.excepthook(type(error), error, trace.tb_next if trace else None)
-        python_program.flush(1)
-        os._exit(1)
-    table = _Table(namespace)
+    table = _Table(python_program.load(code))
     while True:
         try:
             request = wire.receive(CHANNEL)
@@ -57,11 +46,15 @@ class _Table:
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if "names" in request:
             names = request["names"]
-            return {"value": {name: self._named(name) for name in names if name in self._namespace}}
+            return {
+                "value": self._encode(
+                    {name: self._namespace[name] for name in names if name in self._namespace}
+                )
+            }
         target = self._objects[request["id"]]
         if "get" in request:
             return {"value": self._encode(getattr(target, request["get"]))}
-        decoder = wire.Decoder(lambda data: self._objects[data["id"]])
+        decoder = wire.Decoder(self._resolve)
         if "set" in request:
             setattr(target, request["set"], decoder.decode(request["value"]))
             return {"value": None}
@@ -78,8 +71,19 @@ class _Table:
             "args": [self._encode(arg) if type(arg) in _MUTABLE else None for arg in args],
         }
 
-    def _named(self, name: str) -> Any:
-        return self._encode(self._namespace[name])
+    def _resolve(self, data: dict[str, Any]) -> Any:
+        if "callback" not in data:
+            return self._objects[data["id"]]
+
+        def call_back(*args: Any) -> Any:
+            wire.send(CHANNEL, {"callback": data["callback"], "args": [self._encode(arg) for arg in args]})
+            while "id" in (reply := wire.receive(CHANNEL)):  # the test's function calls the program again
+                wire.send(CHANNEL, self.answer(reply))
+            if "raised" in reply:
+                raise RuntimeError(reply["raised"])
+            return wire.Decoder(self._resolve).decode(reply["value"])
+
+        return call_back
 
     def _encode(self, value: Any) -> Any:
         return wire.Encoder(self._keep).encode(value)

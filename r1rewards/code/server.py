@@ -12,7 +12,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,8 +72,9 @@ class Server:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kind = languages.flavour(flavour)
         environment = {
-            "HOME": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PYTHONHASHSEED": "0",
-            "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+            "HOME": "/tmp", "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TMPDIR": "/tmp",
+            "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         }  # fmt: skip
         with theirs:
             self._process = subprocess.Popen(
@@ -231,6 +233,18 @@ class Pool:
 POOL = Pool()
 atexit.register(POOL.close)
 os.register_at_fork(after_in_child=POOL.after_fork)
+
+
+@contextmanager
+def borrowed(flavour: str, tier: str) -> Iterator[Server]:
+    """A server of this kind; one that lost a box is not used again."""
+    server = POOL.borrow(flavour, tier)
+    try:
+        yield server
+    except BaseException:
+        server.close()
+        raise
+    POOL.give_back(server)
 
 
 class Box:

@@ -11,8 +11,9 @@ import builtins
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from r1rewards.code import python_program, wire
 
@@ -51,51 +52,78 @@ class Session:
 
     def __init__(self) -> None:
         self.gone = ""
+        self._callbacks: list[Callable[..., Any]] = []
 
     def ask(self, request: dict[str, Any], given: Sequence[Any] = ()) -> Any:
+        """Send a request; what the program returned, or raises what it raised.
+
+        given  the arguments of a call, which the program may have changed
+        """
         if self.gone:
             raise _Gone(self.gone)
         try:
             wire.send(CHANNEL, request)
-            answer = wire.receive(CHANNEL)
-            if not isinstance(answer, dict):
-                raise wire.Malformed("an answer that is none")
-            return self._taken(answer, given)
+            while "callback" in (answer := wire.receive(CHANNEL)):
+                wire.send(CHANNEL, self._called_back(answer))
+            error, value = self._taken(answer, given)
         except (EOFError, BrokenPipeError, ConnectionError):
             self._lose("the program ended")
-        except (wire.Malformed, RecursionError, MemoryError) as error:
-            self._lose(f"the program answered with {error}")
+        except (wire.Malformed, RecursionError, MemoryError, TypeError, AttributeError) as fault:
+            self._lose(f"the program answered with {fault}")
+        if error is not None:
+            raise error
+        return value
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str) -> NoReturn:
         self.gone = reason
         raise _Gone(reason) from None
 
-    def _taken(self, answer: dict[str, Any], given: Sequence[Any]) -> Any:
+    def _taken(self, answer: dict[str, Any], given: Sequence[Any]) -> tuple[Exception | None, Any]:
         if "raised" in answer:
-            raise self._exception(answer)
+            return self._exception(answer), None
         if "unsendable" in answer:
-            raise self._marked(ProgramError(f"it returned {str(answer['unsendable'])[:200]}"))
-        decoder = wire.Decoder(lambda data: Stand(self, data))
-        value = answer.get("value")
+            return _marked(ProgramError(f"it returned {str(answer['unsendable'])[:200]}")), None
         changed = answer.get("args")
         for original, after in zip(given, changed if isinstance(changed, list) else (), strict=False):
             if after is not None:
-                _copy_back(original, decoder.decode(after))
-        return value if "names" in answer else decoder.decode(value)
+                _copy_back(original, self._decode(after))
+        return None, self._decode(answer.get("value"))
+
+    def _decode(self, data: Any) -> Any:
+        return wire.Decoder(lambda held: Stand(self, held)).decode(data)
+
+    def encode(self, value: Any) -> Any:
+        """A value as the program gets it; raises where it cannot be passed to another process."""
+        try:
+            return wire.Encoder(self._held).encode(value)
+        except wire.Unsendable as error:
+            raise _Broken(f"the tests pass {error} to the program") from None
+
+    def _held(self, value: Any) -> dict[str, Any] | None:
+        if type(value) is Stand:
+            return {"t": "object", "id": value._data["id"]}
+        if isinstance(value, types.FunctionType | types.BuiltinFunctionType):
+            self._callbacks.append(value)
+            return {"t": "object", "callback": len(self._callbacks) - 1}
+        return None
+
+    def _called_back(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a function that a test passed to the program, with the plain values that it was called with."""
+        number, args = request["callback"], request.get("args")
+        if type(number) is not int or not 0 <= number < len(self._callbacks) or not isinstance(args, list):
+            raise wire.Malformed("a call of nothing")
+        values = [self._decode(arg) for arg in args]
+        try:
+            return {"value": self.encode(self._callbacks[number](*values))}
+        except Exception as error:  # noqa: BLE001 - the program called it, so the program gets it
+            return {"raised": str(error)[:2000]}
 
     def names(self, wanted: Sequence[str]) -> dict[str, Any]:
         """Stand-ins and values for those of the wanted names that the program defines."""
-        try:
-            wire.send(CHANNEL, {"names": list(wanted)})
-            answer = wire.receive(CHANNEL)
-            found = answer["value"]
-            decoder = wire.Decoder(lambda data: Stand(self, data))
-            return {name: decoder.decode(data) for name, data in found.items() if name in wanted}
-        except (EOFError, OSError):
-            self._lose("the program ended before the tests")
-        except (wire.Malformed, RecursionError, MemoryError, KeyError, TypeError, AttributeError):
+        found = self.ask({"names": list(wanted)})
+        if type(found) is not dict:
             self._lose("the program answered with something malformed")
-        return {}
+        return {name: value for name, value in found.items() if name in wanted}
 
     def _exception(self, answer: dict[str, Any]) -> Exception:
         names, args = answer["raised"], answer.get("args")
@@ -104,13 +132,8 @@ class Session:
         kind = next((_EXCEPTIONS[name] for name in names if name in _EXCEPTIONS), None)
         text = [str(arg) for arg in args]
         if kind is None or kind is Exception or "Exception" not in names:
-            return self._marked(ProgramError(": ".join([str(names[0]) if names else "", *text])))
-        return self._marked(kind(*text))
-
-    @staticmethod
-    def _marked(error: Exception) -> Exception:
-        error.__dict__["from_program"] = True
-        return error
+            return _marked(ProgramError(": ".join([str(names[0]) if names else "", *text])))
+        return _marked(kind(*text))
 
 
 class Stand:
@@ -125,15 +148,11 @@ class Stand:
         object.__setattr__(self, "_data", data)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        encode = wire.Encoder(_held).encode
-        try:
-            request = {
-                "id": self._data["id"],
-                "args": [encode(arg) for arg in args],
-                "kwargs": {name: encode(value) for name, value in kwargs.items()},
-            }
-        except wire.Unsendable as error:
-            raise _Broken(f"the tests pass {error} to the program") from None
+        request = {
+            "id": self._data["id"],
+            "args": [self._session.encode(arg) for arg in args],
+            "kwargs": {name: self._session.encode(value) for name, value in kwargs.items()},
+        }
         return self._session.ask(request, args)
 
     def __getattr__(self, name: str) -> Any:
@@ -142,8 +161,7 @@ class Stand:
         return self._session.ask({"id": self._data["id"], "get": name})
 
     def __setattr__(self, name: str, value: Any) -> None:
-        encoded = wire.Encoder(_held).encode(value)
-        self._session.ask({"id": self._data["id"], "set": name, "value": encoded})
+        self._session.ask({"id": self._data["id"], "set": name, "value": self._session.encode(value)})
 
     def __eq__(self, other: object) -> bool:
         return False
@@ -157,8 +175,10 @@ class Stand:
         return f"<{str(self._data.get('type'))[:100]} of the program>"
 
 
-def _held(value: Any) -> dict[str, Any] | None:
-    return {"t": "object", "id": value._data["id"]} if type(value) is Stand else None
+def _marked(error: Exception) -> Exception:
+    """The error, known from now on as the program's."""
+    error.__dict__["from_program"] = True
+    return error
 
 
 def _copy_back(original: Any, after: Any) -> None:
@@ -209,7 +229,7 @@ def run(setup: str, asserts: Sequence[str], *, stop: bool) -> None:
         os._exit(0)
     for block in blocks:
         os.write(MARKS, b".")
-        status, reason = _outcome(session, lambda block=block: exec(block, namespace))  # type: ignore[misc]  # noqa: S102
+        status, reason = _outcome(session, lambda block=block: exec(block, namespace))  # noqa: S102
         report(status, reason.lstrip("!"))
         if session.gone or (stop and status != "ok"):
             break

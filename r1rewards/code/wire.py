@@ -18,7 +18,7 @@ import fractions
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_DEPTH = 150
@@ -28,9 +28,8 @@ MAX_BYTES = 64 << 20
 MAX_DRAWN = 100_000
 
 _SMALL = 1 << 53
-_TYPES = {
-    kind.__name__: kind
-    for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset, type(None))
+_TYPES: dict[str, type] = {
+    kind.__name__: kind for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)
 }
 
 
@@ -99,7 +98,7 @@ class Encoder:
         return {"t": "iterator", "v": drawn}
 
 
-_CONTAINERS: dict[type, str] = {
+_CONTAINERS: dict[type[Iterable[Any]], str] = {
     list: "list",
     tuple: "tuple",
     set: "set",

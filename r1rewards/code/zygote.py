@@ -6,7 +6,7 @@ in it. It ends with its parent, and its boxes end with it.
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH
+# ruff: noqa: PTH120
 
 from __future__ import annotations
 

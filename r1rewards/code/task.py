@@ -1,0 +1,90 @@
+"""What is graded, and what became of each of its tests."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from r1rewards.code.languages import Language
+from r1rewards.code.limits import Limits
+
+TestStatus = Literal[
+    "ok", "wrong", "time", "memory", "output", "runtime", "compile", "skipped", "infrastructure"
+]
+_MIB = 1 << 20
+_SHOWN = 500
+NUMPY = re.compile(r"^\s*(?:import|from)\s+numpy\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What became of one test, and why, for a reader. Times are processor seconds."""
+
+    status: TestStatus
+    reason: str = ""
+    cpu_s: float = 0.0
+    memory_mb: int = 0
+
+
+SKIPPED = TestResult("skipped", "an earlier test failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A program beside all that grading it needs, checked.
+
+    partial  every test runs, and the value is the share that passes; else the first failure ends it
+    """
+
+    program: str
+    reference: Mapping[str, Any]
+    language: Language
+    limits: Limits
+    tier: str
+    partial: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "tests" if "tests" in self.reference else "asserts"
+
+    @property
+    def count(self) -> int:
+        return len(self.reference[self.kind])
+
+    @property
+    def flavour(self) -> str:
+        if self.language.name == "python" and NUMPY.search(self.program):
+            return "numpy"
+        return self.language.flavour
+
+
+def judge_outcome(outcome: Mapping[str, Any], limits: Limits, output: int, errors: int) -> TestResult:
+    """How the run itself ended, before its output is looked at."""
+    cpu_s, memory_mb, code = float(outcome["cpu"]), int(outcome["memory_mb"]), int(outcome["code"])
+    status: TestStatus = "ok"
+    reason = ""
+    if outcome["killed"] == "time" or cpu_s > limits.time_s or code == -24:
+        status, reason = "time", f"over {limits.time_s:g} s"
+    elif outcome["killed"] == "memory":
+        status, reason = "memory", f"over {limits.memory_mb} MiB"
+    elif max(os.fstat(output).st_size, os.fstat(errors).st_size) >= limits.output_mb * _MIB:
+        status, reason = "output", f"over {limits.output_mb} MiB of output"
+    elif code != 0:
+        said = _tail(errors)
+        ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        status = "memory" if said.endswith("MemoryError") else "runtime"
+        reason = f"{ended}: {said}" if said else ended
+    return TestResult(status, reason, cpu_s, memory_mb)
+
+
+def _tail(errors: int) -> str:
+    size = os.fstat(errors).st_size
+    return os.pread(errors, _SHOWN, max(0, size - _SHOWN)).decode(errors="replace").strip()
+
+
+def filled(results: list[TestResult], count: int) -> list[TestResult]:
+    """The results with those of the tests that were not run."""
+    return results + [SKIPPED] * (count - len(results))
