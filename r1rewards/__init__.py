@@ -12,12 +12,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r1rewards import choice, code, format, language, math, puzzle, readability
+    from r1rewards import choice, code, format, judge, language, math, puzzle, readability
     from r1rewards.adapters.trl import trl
     from r1rewards.core.verdict import Verdict
     from r1rewards.spec import load_spec
 
-_MODULES = frozenset({"choice", "code", "format", "language", "math", "puzzle", "readability"})
+_MODULES = frozenset({"choice", "code", "format", "judge", "language", "math", "puzzle", "readability"})
 _NAMES = {
     "Verdict": "r1rewards.core.verdict",
     "load_spec": "r1rewards.spec",
@@ -29,6 +29,7 @@ __all__ = [
     "choice",
     "code",
     "format",
+    "judge",
     "language",
     "load_spec",
     "math",
