@@ -12,15 +12,20 @@ from r1rewards.math.expression import Node, parse
 from r1rewards.math.extract import boxed
 from r1rewards.math.normalize import clean
 from r1rewards.math.tokens import MAX_CHARACTERS, Unreadable
+from r1rewards.math.units import is_unit_word
 
 Outcome = Literal["right", "wrong", "undecided", "gold"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]{1,2}")
-_CHOICE = re.compile(r"(?:\\(?:text|mathrm|textbf|mathbf)\w*\{)?\s*\(?\s*([A-J])\s*\)?\s*\}?")
+_CHOICE = re.compile(r"\(?\s*([A-J])\s*\)?")
 _LETTER_FIRST = re.compile(r"\(?([A-J])(?:\)|[.:]\s|\)?\s*$)")
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s*(?:[aApP]\.?\s*[mM]?\.*)?")
+_LONG_WORD = re.compile(r"(?<!\\)\b[A-Za-z]{3,}\b")
+_MATH_OR_WORDS = re.compile(
+    r"\$[^$]*\$|\\(?:text\w*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
+)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -51,11 +56,11 @@ def gold_of(text: str) -> Gold:
     if len(text) > MAX_CHARACTERS:
         return Gold(text[:100], None, "text", f"the gold is longer than {MAX_CHARACTERS} characters")
     cleaned = clean(text)
-    if choice := _CHOICE.fullmatch(cleaned):
+    if choice := _CHOICE.fullmatch(_bare(cleaned)):
         return Gold(choice.group(1), Node("sym", name=choice.group(1)), "choice")
     if _CLOCK.fullmatch(cleaned):
         return Gold(cleaned, None, "time")
-    if _is_text(cleaned):
+    if _is_text(text, cleaned):
         return Gold(cleaned, None, "text")
     try:
         node = parse(text)
@@ -66,7 +71,11 @@ def gold_of(text: str) -> Gold:
     return Gold(cleaned, node, compare.kind(node))
 
 
-def _is_text(cleaned: str) -> bool:
+def _is_text(text: str, cleaned: str) -> bool:
+    """Whether a gold is words rather than a formula; a sentence stays one when it holds formulas."""
+    outside = _MATH_OR_WORDS.sub(" ", text)
+    if sum(not is_unit_word(word) for word in _LONG_WORD.findall(outside)) >= 4:
+        return True
     if re.search(r"[0-9=<>^_+*/]", cleaned):
         return False
     plain = re.sub(r"\\(?:text\w*|mbox|mathrm|textbf)\s*\{([^{}]*)\}", r" \1 ", cleaned)
@@ -106,13 +115,19 @@ def _integer(text: str) -> int | None:
 
 
 def _decide_choice(gold: Gold, cleaned: str) -> Decision:
-    letter = _CHOICE.fullmatch(cleaned) or _LETTER_FIRST.match(cleaned)
+    bare = _bare(cleaned)
+    letter = _CHOICE.fullmatch(bare) or _LETTER_FIRST.match(bare)
     if letter is None:
         if cleaned.lower() == gold.text.lower():
             return Decision("right", "the same letter", "choice")
         return Decision("wrong", f"no single choice in {cleaned[:60]!r}", "choice")
     given = letter.group(1)
     return Decision("right" if given == gold.text else "wrong", f"{given} and {gold.text}", "choice")
+
+
+def _bare(text: str) -> str:
+    """The text without commands and braces: what is left of \\textbf{(C)} is (C)."""
+    return re.sub(r"\\[A-Za-z]+|[{}]", "", text).strip() if "\\" in text or "{" in text else text
 
 
 def _decide_text(gold: Gold, cleaned: str) -> Decision:

@@ -100,7 +100,8 @@ class _Parser:
             self.at += 1  # a brace too many at the end
         if self.peek().kind not in ("eof", "stop"):
             raise Unreadable(f"{self.peek().value!r} left over")
-        if self.peek().kind == "stop" and node.op in ("sym", "text", "app"):
+        items = node.args if node.op == "seq" else (node,)
+        if self.peek().kind == "stop" and all(item.op in ("sym", "text", "app") for item in items):
             raise Unreadable("a sentence")
         if self.money and node.op in ("num", "neg", "mul", "add", "div"):
             node = Node("quantity", (node,), "dollar")
@@ -414,7 +415,8 @@ class _Parser:
             primes += 1
         for _ in range(primes):
             node = Node("prime", (node,))
-        if self.peek().kind == "(" and not self.peek().spaced and node.op != "app":
+        called = token.value in _APPLIED or not self.peek().spaced
+        if self.peek().kind == "(" and called and node.op != "app":
             start = self.at
             inside = self.bracket(self.next())
             if token.value in _APPLIED:
@@ -640,7 +642,7 @@ def _times(left: Node, right: Node) -> Node:
 
 
 def _without_domains(items: list[Node]) -> list[Node]:
-    """The items without `n in Z`, which restricts nothing comparable, and without `x != 0` beside a formula."""
+    """The items without `n in Z`, which restricts nothing comparable, and `x != 0` beside a formula."""
     kept = [
         item
         for item in items

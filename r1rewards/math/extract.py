@@ -158,7 +158,8 @@ def _box_at(text: str, at: int) -> tuple[str, int] | None:
 
 
 def _lenient(answer: str) -> Found:
-    if len(answer) <= _MAX_SHORT and "\n\n" not in answer and not _is_prose(answer):
+    one = "\n" not in answer or answer.startswith(("$$", "\\[", "\\begin"))
+    if one and len(answer) <= _MAX_SHORT and not _is_prose(answer):
         return Found(answer, "whole")
     phrase = _last(_PHRASE, answer)
     if phrase is not None:

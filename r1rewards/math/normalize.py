@@ -88,7 +88,7 @@ _RUN = re.compile(
 )
 
 _DELIMITERS = re.compile(r"\\[()\[\]](?!\s*[0-9.]+\s*(?:pt|em|ex|mm)\])|(?<!\\)\$")
-_FRACTION_DIGITS = re.compile(r"(\\frac)\s*([0-9])(?![0-9]*\.)")
+_FRACTION_DIGITS = re.compile(r"(\\frac)\s*([0-9])(?![0-9]*\.[0-9])")
 _FRACTION_SECOND = re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])")
 _WRAPPED_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!|\\,)(?=[0-9]{3})")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}])")

@@ -132,7 +132,7 @@ def _inequality(node: Node) -> list[Interval] | None:
 def _is_variable(node: Node) -> bool:
     if node.op == "mul":
         return node.name == "call"
-    return (node.op == "sym" and node.name not in ("pi", "e", "i")) or node.op == "app"
+    return node.op in ("sym", "app") and bool(symbols(node))
 
 
 def _several(node: Node) -> list[Interval] | None:
