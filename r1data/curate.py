@@ -86,21 +86,14 @@ def _describe(spec: Spec) -> dict[str, Any]:
         "rewards": {
             component.name: {
                 "reward": type(component.reward).__qualname__,
+                "scope": component.reward.scope,
                 "tasks": sorted(component.tasks) if component.tasks is not None else None,
                 "domains": sorted(component.domains) if component.domains is not None else None,
                 "weight": component.weight,
                 "required": component.required,
                 "gate": component.gate,
-                "options": {k: v for k, v in sorted(vars(component.reward).items()) if _is_data(v)},
+                "options": dict(component.options),
             }
             for component in spec.components
         },
     }
-
-
-def _is_data(value: Any) -> bool:
-    try:
-        dump_json(value)
-    except TypeError:
-        return False
-    return True

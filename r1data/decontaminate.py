@@ -64,6 +64,14 @@ def read_benchmarks(path: str | Path) -> list[Benchmark]:
     return [one.model_copy(update={"path": path.parent / one.path}) for one in listed]
 
 
+def parse_benchmark(text: str) -> Benchmark:
+    """A benchmark in one argument: FILE, or FILE:question=COLUMN,solution=COLUMN,name=NAME."""
+    path, _, options = text.partition(":")
+    given = dict(pair.partition("=")[::2] for pair in options.split(",") if pair)
+    data = {"name": Path(path).name.split(".")[0], "path": path, **given}
+    return check_settings(Benchmark, data, f"--against {text}")
+
+
 def decontaminate(
     rows: Rows,
     out: str | Path,

@@ -161,11 +161,9 @@ def _intake(files: list[Path], path: Path, columns: Mapping[str, str], defaults:
     """A Parquet file of checked flat rows: the one given where it is that, else `path`, made from them."""
     if len(files) == 1 and not columns and not defaults and _is_flat(files[0]):
         return files[0]
-    if not path.exists():
-        numbered = (pair for file in files for pair in numbered_rows(file, columns=columns))
-        if write_rows(path, _checked(numbered, defaults)) == 0:
-            path.unlink()
-            raise UserError(f"{', '.join(map(str, files))}: there are no rows here to work on")
+    if not path.exists() and write_rows(path, rows_of(files, columns, defaults)) == 0:
+        path.unlink()
+        raise UserError(f"{', '.join(map(str, files))}: there are no rows here to work on")
     return path
 
 
@@ -176,6 +174,18 @@ def _given(rows: Any, path: Path, columns: Mapping[str, str], defaults: Mapping[
     if write_rows(path, _checked(((f"row {n}", row) for n, row in enumerate(rows, 1)), defaults)) == 0:
         path.unlink()
         raise UserError(f"{path.parent}: there are no rows to work on; check what comes before this step")
+
+
+def rows_of(
+    files: Iterable[Path], columns: Mapping[str, str], defaults: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The flat rows of some files; a row that names no source comes from its file."""
+    numbered = (
+        (where, row if row.get("source") else {**row, "source": file.name.split(".")[0]})
+        for file in files
+        for where, row in numbered_rows(file, columns=columns)
+    )
+    return _checked(numbered, defaults)
 
 
 def _checked(

@@ -1,8 +1,9 @@
 """Split rows into training and held-out parts that share no question.
 
-Rows with the same normalized question (`r1data.words.question_key`) go the same way. Within each domain the
-questions are taken in the order of their hash with the seed, so the split depends on nothing but the
-questions. Near-equal questions are `decontaminate`'s: run it on the training part against the held-out one.
+Rows with the same normalized question (`r1data.words.question_key`) go the same way, and so do rows with the
+same `meta.key`, by which a source says that two problems are one in other words. Within each domain the
+questions are taken in the order of their hash with the seed, so the split depends on nothing but the rows.
+Near-equal questions are `decontaminate`'s: run it on the training part against the held-out one.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from r1data.flat import derived_name, uid_hash
 from r1data.ledger import Rows, Table, fates, run_step
 from r1data.words import question_key
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import question_of
+from r1rewards.core.store import read_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,19 +40,33 @@ def split(
 
 def _decide(table: Table, heldout: float | int, seed: int) -> pl.DataFrame:
     import polars as pl
-    import xxhash
 
-    keys = []
-    for batch in table.batches("prompt"):
-        for prompt in batch.column("prompt").to_pylist():
-            key = question_key(question_of(prompt)).encode("utf-8", "replace")
-            keys.append(xxhash.xxh3_64_intdigest(key, seed))
-    rows = table.keys.select("domain").with_columns(key=pl.Series(keys, dtype=pl.UInt64))
-    # a question that two domains ask belongs to the one that is first by name
-    questions = rows.group_by("key").agg(pl.col("domain").min())
-    place = pl.col("key").rank("ordinal").over("domain")
+    rows = table.keys.select("domain").with_columns(question=pl.Series(_questions(table)))
+    # a question that two domains ask counts for the one that is first by name
+    questions = rows.group_by("question").agg(pl.col("domain").min())
+    hashes = [uid_hash(question, seed) for question in questions["question"]]
+    questions = questions.with_columns(hash=pl.Series(hashes, dtype=pl.UInt64))
     size = pl.len().over("domain")
     wanted = (size * heldout).ceil() if heldout < 1 else pl.min_horizontal(pl.lit(heldout), size)
-    questions = questions.with_columns(out=place <= wanted)
-    held = set(questions.filter("out")["key"].to_list())
-    return fates(table, fate=[HELD_OUT if key in held else TRAIN for key in keys])
+    held = set(questions.filter(pl.col("hash").rank("ordinal").over("domain") <= wanted)["question"])
+    return fates(table, fate=[HELD_OUT if question in held else TRAIN for question in rows["question"]])
+
+
+def _questions(table: Table) -> list[str]:
+    """One name per row, equal for rows that must stay together."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (above := parent.setdefault(name, name)) != name:
+            parent[name] = parent[above]
+            name = above
+        return name
+
+    keys = []
+    for row in read_rows(table.path):
+        question = derived_name("question", question_key(question_of(row["prompt"])))
+        keys.append(question)
+        if (row.get("meta") or {}).get("key"):
+            low, high = sorted((root(question), root(derived_name("key", str(row["meta"]["key"])))))
+            parent[high] = low
+    return [root(question) for question in keys]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
@@ -19,6 +20,7 @@ class Component:
     from_step, until_step the training steps in which it applies, the end excluded
     required              its abstention leaves the row without a total
     gate                  it multiplies the sum of the others instead of adding to it
+    options               what the reward was made with, for whoever must know whether two specs grade alike
     """
 
     name: str
@@ -30,6 +32,7 @@ class Component:
     domains: frozenset[str] | None = None
     from_step: int = 0
     until_step: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def applies(self, sample: Sample, step: int | None) -> bool:
         """Whether the row takes this reward; `step` None means outside training, where every phase counts."""

@@ -1,0 +1,87 @@
+"""What became of one row: its line in the ledger of every step, from its origin on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from r1rewards.core.errors import UserError
+from r1rewards.core.store import read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One step's line on a row. `inputs` are the files that the step read, `line` its line of the ledger."""
+
+    directory: Path
+    inputs: tuple[str, ...]
+    line: dict[str, Any]
+
+    def sentence(self) -> str:
+        """The line in words."""
+        line = self.line
+        told: str = line["fate"]
+        if line["rule"] is not None:
+            told += f" by {line['rule']}" if told == "dropped" else f" in spite of {line['rule']}"
+        if line["value"] is not None:
+            told += f": measured {line['value']:.4g}"
+            told += f", threshold {line['threshold']:.4g}" if line["threshold"] is not None else ""
+        elif line["threshold"] is not None:
+            told += f": at most {line['threshold']:.4g}"
+        if line["match"]:
+            told += f"; match {line['match']}"
+        if line["span"]:
+            told += f": “{line['span']}”"
+        return told
+
+
+def why(name: str, directories: Iterable[str | Path]) -> list[Chapter]:
+    """The story of a row through the steps in these folders (and the folders in them), first step first.
+
+    name   a uid, or the id of a problem; for a uid the steps that its problem went through are told too
+    """
+    ledgers = sorted({ledger for directory in directories for ledger in _ledgers(Path(directory))})
+    if not ledgers:
+        raise UserError("there is no ledger.parquet in these folders; name the output folders of the steps")
+    manifests = {ledger.parent: tuple(read_manifest(ledger.parent).get("inputs", {})) for ledger in ledgers}
+    lines = {ledger.parent: _lines(ledger, name) for ledger in ledgers}
+    ids = {line["id"] for found in lines.values() for line in found}
+    for ledger in ledgers:
+        if not lines[ledger.parent]:  # a step on problems, before there was a response
+            lines[ledger.parent] = [
+                line for one in sorted(ids) for line in _lines(ledger, one) if line["uid"] == one
+            ]
+    chapters = [Chapter(one, manifests[one], line) for one in lines for line in lines[one]]
+    if not chapters:
+        raise UserError(f"no ledger here knows {name!r}; it must be a uid or an id")
+
+    def order(chapter: Chapter) -> tuple[bool, int, str]:
+        is_response = chapter.line["uid"] != chapter.line["id"]
+        return is_response, _depth(chapter.directory, manifests), str(chapter.directory)
+
+    return sorted(chapters, key=order)
+
+
+def _ledgers(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise UserError(f"there is no folder {directory}; name the output folders of the steps")
+    return [path for path in directory.rglob("ledger.parquet") if not path.parent.name.startswith(".")]
+
+
+def _lines(ledger: Path, name: str) -> list[dict[str, Any]]:
+    import polars as pl
+
+    lines = pl.scan_parquet(ledger)
+    exact = lines.filter(pl.col("uid") == name).collect().to_dicts()
+    return exact or lines.filter(pl.col("id") == name).collect().to_dicts()
+
+
+def _depth(directory: Path, inputs: dict[Path, tuple[str, ...]], seen: frozenset[Path] = frozenset()) -> int:
+    """How many of the steps at hand come before this one."""
+    here = {one.resolve(): one for one in inputs}
+    before = {here[folder] for file in inputs[directory] if (folder := Path(file).resolve().parent) in here}
+    return 1 + max(
+        (_depth(one, inputs, seen | {directory}) for one in before - seen - {directory}), default=0
+    )
