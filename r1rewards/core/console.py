@@ -6,6 +6,7 @@ Exit status of every command: 0 done (or "yes", where it answers a question), 1 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_CTRL_C = 130
+
 
 def run_app(app: typer.Typer, name: str) -> NoReturn:
     """Run a command line and exit with its status; a user's mistake is one sentence on standard error."""
@@ -25,8 +28,11 @@ def run_app(app: typer.Typer, name: str) -> NoReturn:
     except UserError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (SystemExit, KeyboardInterrupt) as end:
+        if isinstance(end, SystemExit) and end.code != _CTRL_C:
+            raise
+        sys.stdout.flush()
+        os._exit(_CTRL_C)  # everything is cleaned up; a normal exit would wait for threads that still grade
     sys.exit(0)
 
 

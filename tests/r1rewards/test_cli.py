@@ -206,17 +206,27 @@ def test_help_is_light(arguments: list[str]) -> None:
     assert done.stderr == "[]\n"
 
 
-def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path, spec: Path) -> None:
-    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
-    write_rows(rows, [row(n, "B") for n in range(200_000)])  # seconds of work
-    command = [sys.executable, "-m", "r1rewards", "score", str(rows), "--spec", str(spec), "-o", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    part = tmp_path / ".out.jsonl.part"
-    while not part.exists():  # the work has begun
+def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
+    """Also while programs run that would take many minutes to reach their time limits."""
+    loop = "<think>t</think><answer>```python\nwhile True: pass\n```</answer>"
+    tests = [{"tests": [{"input": "", "output": str(n)}]} for n in range(100)]
+    write_rows(
+        tmp_path / "rows.jsonl", [{"task": "code", "reference": test, "response": loop} for test in tests]
+    )
+    (tmp_path / "spec.yaml").write_text("rewards: {code: {}}")
+    before = sorted(tmp_path.iterdir())
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background starts without
+        "sys.argv = ['r1rewards', 'score', 'rows.jsonl', '--spec', 'spec.yaml', '-o', 'out.jsonl']\n"
+        "from r1rewards.cli import main; main()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=tmp_path)
+    while not (tmp_path / ".out.jsonl.part").exists():
         time.sleep(0.01)
         assert process.poll() is None
+    time.sleep(1)  # into the grading
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, b"")
-    assert not out.exists()
-    assert not part.exists()
+    assert sorted(tmp_path.iterdir()) == before
