@@ -23,7 +23,7 @@ def check(
     target: str,
     *,
     prompt: str | None = None,
-    detector: str | Detector = "langdetect",
+    detector: str | Detector = "profiles",
     min_words: int = MIN_WORDS,
 ) -> Verdict:
     """The share, 0 to 1, of the words of `text` that are in the language `target`; repetition lowers it.
@@ -55,7 +55,7 @@ class LanguageReward(Reward):
 
     scope = "reasoning"
 
-    def __init__(self, detector: str = "langdetect", min_words: int = MIN_WORDS) -> None:
+    def __init__(self, detector: str = "profiles", min_words: int = MIN_WORDS) -> None:
         self._detector = detector_named(detector)
         self._min_words = min_words
 

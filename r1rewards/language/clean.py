@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]+"
+import numpy as np
+from numpy.typing import NDArray
+
+from r1rewards.language.scripts import CLASS, LATIN, STOP, code_points, table
+
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
 )
-_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-#: Letters that NFKC changes, and marks with the letter before them. NFKC of a whole text costs more than
-#: all the rest, and changes little but full-width punctuation.
-_COMPATIBLE = re.compile(
-    "[\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u1d9b-\u1dbf\u2070-\u209c\u2100-\u2188\u2460-\u24ff\u2c7c\u2c7d"
+_MARKS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u3099\u309a\ufe20-\ufe2f"
+#: Letters that NFKC changes. NFKC of a whole text costs more than all the rest, and would otherwise only
+#: change full-width punctuation.
+_COMPATIBLE = (
+    "\u02b0-\u02b8\u02e0-\u02e4\u1d2c-\u1d6a\u1d9b-\u1dbf\u2070-\u209c\u2100-\u2188\u2460-\u24ff\u2c7c\u2c7d"
     "\u2e80-\u2fd5\u3131-\u318e\u3200-\u33ff\uf900-\ufaff\ufb00-\ufdff\ufe70-\ufefc\uff21-\uff3a\uff41-\uff5a"
-    "\uff66-\uffdc\U0001d400-\U0001d7ff\U0001ee00-\U0001eeff\U0001f100-\U0001f1ff\u3099\u309a]+"
-    f"|\\w?[{_MARKS}]+"
+    "\uff66-\uffdc\U0001d400-\U0001d7ff\U0001ee00-\U0001eeff\U0001f100-\U0001f1ff"
 )
-_LOOSE_MARKS = re.compile(f"[{_MARKS}]+")
+_DROPPED = re.compile(f"[{_INVISIBLE}]+")
+_LOOSE = re.compile(f"[{_MARKS}]+")
 
 _LATIN_OF = dict(
     zip(
@@ -33,13 +39,11 @@ _LATIN_OF = dict(
     )
 )
 _CYRILLIC_OF = {latin: letter for letter, latin in _LATIN_OF.items() if "Ѐ" <= letter <= "ӿ"}
-_OTHER_ALPHABET = "\u0370-\u03ff\u0400-\u052f"
-_MIXED = re.compile(f"[A-Za-z][{_OTHER_ALPHABET}]|[{_OTHER_ALPHABET}][A-Za-z]")
-_WORD = re.compile(r"[^\W\d_]+")
+_LOOK_ALIKE = (CLASS["greek"], CLASS["cyrillic"])
+_ALPHABETIC = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u052f]+")
 
-_OPENING = re.compile(
-    r"```|~~~|`|\$\$?|\\\[|\\\(|\\begin\{|\\[A-Za-z]+\*?|(?:https?://|www\.)[!-~]+|</?[A-Za-z][A-Za-z_-]{0,30}>"
-)
+_URL = re.compile(r"https?://[!-~]+|www\.[!-~]+")
+_OPENING = re.compile(r"```|~~~|`|\$\$|\$|\\\[|\\\(|\\begin\{|\\[A-Za-z]+|</?[A-Za-z][A-Za-z_-]{0,30}>")
 _CLOSING = {"```": "```", "~~~": "~~~", "$$": "$$", "\\[": "\\]", "\\(": "\\)", "\\begin{": "\\end{"}
 #: How far an inline `$` or backtick may be from its partner.
 _INLINE_REACH = 400
@@ -52,7 +56,18 @@ _FOREIGN = re.compile(
     "[\u0400-\u1cff\u2c00-\u2c5f\u2d00-\u2ddf\u3005-\u9fff\ua000-\ua6ff\ua840-\uabff\uac00-\ud7ff"
     "\U00010000-\U0001d3ff\U00020000-\U0003ffff]+"
 )
+_COMMAND = re.compile(r"\\[A-Za-z]+|</?[A-Za-z][A-Za-z_-]{0,30}>")
 _LATIN_WORD = re.compile(r"(?<!\\)\b[A-Za-z\u00c0-\u024f]{2,}")
+
+
+@cache
+def _odd() -> NDArray[np.bool_]:
+    """Of every code point, whether `normalize` may change it."""
+    points = np.zeros(0x110000, bool)
+    pattern = re.compile(f"[{_INVISIBLE}{_MARKS}{_COMPATIBLE}]+")
+    for match in pattern.finditer("".join(map(chr, range(0x110000)))):
+        points[match.start() : match.end()] = True
+    return points
 
 
 def normalize(text: str) -> str:
@@ -60,12 +75,32 @@ def normalize(text: str) -> str:
 
     A letter of another alphabet is replaced only inside a word that mixes alphabets.
     """
-    text = _INVISIBLE.sub("", text)
-    text = _COMPATIBLE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = _LOOSE_MARKS.sub("", text)
-    if _MIXED.search(text):
-        text = _WORD.sub(lambda match: _one_alphabet(match[0]), text)
+    if text.isascii():
+        return text
+    points = code_points(text)
+    odd = np.flatnonzero(_odd()[points])
+    if len(odd):
+        text = _plain(text, odd)
+        points = code_points(text)
+    classes = table()[points]
+    latin, other = classes == CLASS[LATIN], np.isin(classes, _LOOK_ALIKE, kind="table")
+    if (latin[1:] & other[:-1]).any() or (latin[:-1] & other[1:]).any():
+        text = _ALPHABETIC.sub(lambda match: _one_alphabet(match[0]), text)
     return text
+
+
+def _plain(text: str, odd: NDArray[np.intp]) -> str:
+    """The text with each stretch of odd characters, and the letter that marks stand on, normalized."""
+    breaks = np.flatnonzero(np.diff(odd) > 1)
+    begins = odd[np.concatenate(([0], breaks + 1))] - 1
+    ends = odd[np.append(breaks, len(odd) - 1)] + 1
+    parts, at = [], 0
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        begin = max(begin, at)
+        stretch = unicodedata.normalize("NFKC", _DROPPED.sub("", text[begin:end]))
+        parts += [text[at:begin], _LOOSE.sub("", stretch)]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 def _one_alphabet(word: str) -> str:
@@ -80,46 +115,57 @@ def _one_alphabet(word: str) -> str:
 def prose(text: str) -> str:
     """The text without math, code, URLs, LaTeX commands and tags.
 
-    Where more words would be taken out than stay, they stay: a text that is all code is judged as it is.
+    Where more letters would be taken out than stay, they stay: a text that is all code is judged as it is.
     """
+    removed: list[str] = []
+    if "://" in text or "www." in text:
+        removed = _URL.findall(text)
+        text = _URL.sub(" ", text)
+    if not any(mark in text for mark in "\\$`<~"):
+        language = text
+    else:
+        language, inner = _split(text)
+        removed += inner
+    taken = sum(map(len, _LATIN_WORD.findall(" ".join(removed)))) if removed else 0
+    if taken and taken > np.count_nonzero(table()[code_points(language)] > STOP):
+        return _COMMAND.sub(" ", text)
+    return language
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """What of a text is language, and the math and code that were taken out."""
     kept: list[str] = []
     removed: list[str] = []
     unclosed: set[str] = set()
     at = 0
-    while True:
-        match = _OPENING.search(text, at)
-        if match is None:
-            kept.append(text[at:])
-            break
-        kept.append(text[at : match.start()])
+    while match := _OPENING.search(text, at):
         opening = match[0]
-        closing = _CLOSING.get(opening)
-        end = -1
-        if closing is not None and closing not in unclosed:
-            end = text.find(closing, match.end())
-            if end < 0:
-                unclosed.add(closing)
-            else:
-                at = end + len(closing)
-        elif opening in "$`":
-            end, at = _inline(text, match.end(), opening)
+        kept.append(text[at : match.start()])
+        end, after = _span(text, opening, match.end(), unclosed)
         if end < 0:
             if opening in ("```", "~~~"):
-                kept.append(text[match.end() :])
+                # After a fence that is never closed everything counts.
+                at = match.end()
                 break
-            at = match.end()
             kept.append(" " if len(opening) > 2 else opening)
-            if opening.startswith(("http", "www")):
-                removed.append(opening)
-            continue
-        inner = text[match.end() : end]
-        kept.append(f" {_readable(inner, code=opening[0] in '`~')} ")
-        removed.append(inner)
-    language = "".join(kept)
-    taken = sum(map(len, _LATIN_WORD.findall(" ".join(removed))))
-    if taken and taken > sum(map(len, _WORD.findall(language))):
-        return _OPENING.sub(lambda match: " " if match[0][0] in "\\<" else match[0], text)
-    return language
+        else:
+            inner = text[match.end() : end]
+            kept.append(f" {_readable(inner, code=opening[0] in '`~')} ")
+            removed.append(inner)
+        at = after
+    return "".join([*kept, text[at:]]), removed
+
+
+def _span(text: str, opening: str, begin: int, unclosed: set[str]) -> tuple[int, int]:
+    """Where the span of an opening mark ends and what follows it begins; (-1, begin) where it is no span."""
+    closing = _CLOSING.get(opening)
+    if closing is None:
+        return _inline(text, begin, opening) if opening in "$`" else (-1, begin)
+    end = -1 if closing in unclosed else text.find(closing, begin)
+    if end < 0:
+        unclosed.add(closing)
+        return -1, begin
+    return end, end + len(closing)
 
 
 def _inline(text: str, begin: int, mark: str) -> tuple[int, int]:

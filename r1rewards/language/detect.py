@@ -11,6 +11,7 @@ import importlib
 import json
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,6 +74,8 @@ class Profiles:
     """langdetect's model without the sampling: the likelihood of all letters, pairs and triples at once."""
 
     _SMOOTHING = 0.5 / 10_000
+    #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log).
+    _MARGIN = 8.0
 
     def __init__(self) -> None:
         from langdetect.detector_factory import PROFILES_DIRECTORY
@@ -128,11 +131,30 @@ class Profiles:
         if not sentences:
             return []
         scores = self.scores(sentences)
+        if target in LATIN_LANGUAGES:
+            scores[:, LATIN_LANGUAGES.index(target)] += self._MARGIN
         return [LATIN_LANGUAGES[best] for best in scores.argmax(axis=1)]
 
 
 def _latin(letter: str) -> bool:
     return letter.isalpha() and ord(letter) < 0x250
+
+
+@cache
+def foreign_function_words(target: str) -> dict[str, str]:
+    """Words that give another language away inside a sentence of the target's, and which; few, but sure.
+
+    Empty for a target without a list of its own, since there is no telling which words it shares.
+    """
+    lists: dict[str, list[str]] = {}
+    for line in files("r1rewards.language").joinpath("function_words.txt").read_text("utf-8").splitlines():
+        code, colon, words = line.partition(":")
+        if colon and not line.startswith("#"):
+            lists[code] = words.split()
+    if target not in lists:
+        return {}
+    ours = set(lists[target])
+    return {word: code for code, words in lists.items() for word in words if word not in ours}
 
 
 class FastLangdetect:

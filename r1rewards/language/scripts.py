@@ -13,7 +13,7 @@ from r1rewards.core.errors import UserError
 #: Classes of characters that are no letters. A dot ends a sentence only before white space.
 OTHER, DOT, STOP = 0, 1, 2
 
-LATIN, HAN, KANA = "latin", "han", "kana"
+LATIN, GREEK, HAN, KANA = "latin", "greek", "han", "kana"
 
 #: Code points of each writing system; within them only letters and marks count. Order gives the class.
 _RANGES: dict[str, tuple[tuple[int, int], ...]] = {
@@ -21,7 +21,7 @@ _RANGES: dict[str, tuple[tuple[int, int], ...]] = {
     HAN: ((0x3005, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF)),
     KANA: ((0x3041, 0x309F), (0x30A1, 0x30FF), (0x31F0, 0x31FF)),
     "hangul": ((0x1100, 0x11FF), (0x3131, 0x318E), (0xA960, 0xA97F), (0xAC00, 0xD7FB)),
-    "greek": ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
+    GREEK: ((0x370, 0x3FF), (0x1F00, 0x1FFF)),
     "cyrillic": ((0x400, 0x52F), (0x1C80, 0x1C8F), (0x2DE0, 0x2DFF), (0xA640, 0xA69F)),
     "armenian": ((0x530, 0x58F),),
     "hebrew": ((0x590, 0x5FF),),
@@ -98,6 +98,11 @@ def language_code(tag: str) -> str:
     if not code.isascii() or not code.isalpha() or not 2 <= len(code) <= 3:
         raise UserError(f"{tag!r} is not a language code; write one like 'en', 'zh' or 'pt-BR'")
     return code
+
+
+def code_points(text: str) -> NDArray[np.uint32]:
+    """The code points of a text; half of a surrogate pair becomes a question mark."""
+    return np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
 
 
 @cache

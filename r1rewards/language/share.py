@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from r1rewards.core.errors import UserError
 from r1rewards.language.clean import normalize, prose
-from r1rewards.language.detect import LATIN_LANGUAGES, Detector, detector_named, latin_code
+from r1rewards.language.detect import (
+    LATIN_LANGUAGES,
+    Detector,
+    detector_named,
+    foreign_function_words,
+    latin_code,
+)
 from r1rewards.language.scripts import CLASS, DECIDED, HAN, KANA, LATIN, SCRIPT, language_code
-from r1rewards.language.words import Words, repetition, resolve_han, single_latin, words_of
+from r1rewards.language.words import Words, repetition, resolve_han, single_letters, words_of
 
 #: A sentence of fewer Latin words takes the language of its neighbour.
 SENTENCE_WORDS = 5
@@ -57,7 +63,7 @@ class Share:
 
 
 def share(
-    text: str, target: str, *, prompt: str | None = None, detector: str | Detector = "langdetect"
+    text: str, target: str, *, prompt: str | None = None, detector: str | Detector = "profiles"
 ) -> Share:
     """Count the words of a text that are in the target language.
 
@@ -85,7 +91,7 @@ def known_languages() -> list[str]:
 
 def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) -> Share:
     script = resolve_han(words)
-    neutral = single_latin(words)
+    neutral = single_letters(words)
     scripts = DECIDED.get(code)
     other: dict[str, float] = {}
     if scripts is None:
@@ -96,7 +102,7 @@ def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) 
         neutral |= _named(words, foreign & (script != CLASS[LATIN]), copied)
     else:
         classes = [CLASS[KANA]] if code == "ja" else [CLASS[name] for name in scripts]
-        ours = np.isin(script, classes) & ~neutral
+        ours = _among(script, classes) & ~neutral
         if code == "ja" and not (script == CLASS[KANA]).any():
             ours |= (script == CLASS[HAN]) & (_han_length(words, script) < 6)
         foreign = ~ours & ~neutral
@@ -116,6 +122,12 @@ def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) 
         repetition(words),
         _spans(words, foreign),
     )
+
+
+def _among(script: NDArray[np.uint8], classes: list[int]) -> NDArray[np.bool_]:
+    wanted = np.zeros(256, bool)
+    wanted[classes] = True
+    return wanted[script]
 
 
 def _han_length(words: Words, script: NDArray[np.uint8]) -> int:
@@ -157,6 +169,12 @@ def _latin_sentences(
             ours[at[begin : begin + size]] = True
         else:
             other[language] = other.get(language, 0) + int(size)
+    strays = foreign_function_words(target)
+    for index in np.flatnonzero(ours).tolist() if strays else ():
+        stray = strays.get(words.at(index).casefold())
+        if stray:
+            ours[index] = False
+            other[stray] = other.get(stray, 0) + 1
     return ours, other
 
 
@@ -170,7 +188,7 @@ def _from_neighbours(languages: list[str | None]) -> None:
 
 def _spans(words: Words, foreign: NDArray[np.bool_]) -> tuple[str, ...]:
     """The first stretches of neighbouring foreign words."""
-    at = np.flatnonzero(foreign)
+    at = np.flatnonzero(foreign)[:1000]
     if not len(at):
         return ()
     breaks = np.flatnonzero(np.diff(at) > 1) + 1
@@ -187,14 +205,14 @@ def _copied(prompt: str, code: str, detector: Detector) -> frozenset[str]:
         return frozenset()
     script = resolve_han(words)
     scripts = DECIDED.get(code, (LATIN,))
-    foreign = ~np.isin(script, [CLASS[name] for name in scripts])
+    foreign = ~_among(script, [CLASS[name] for name in scripts])
     return frozenset(words.at(i).casefold() for i in np.flatnonzero(foreign).tolist())
 
 
-def language_of(text: str, detector: str | Detector = "langdetect") -> str | None:
+def language_of(text: str, detector: str | Detector = "profiles") -> str | None:
     """The language of a text: that of its commonest writing system, and of its words where that is Latin."""
     words = words_of(prose(normalize(text)))
-    counted = ~single_latin(words)
+    counted = ~single_letters(words)
     if not counted.any():
         return None
     script = resolve_han(words)
@@ -202,7 +220,7 @@ def language_of(text: str, detector: str | Detector = "langdetect") -> str | Non
     name = SCRIPT[int(by_class.argmax())]
     if name == LATIN:
         latin = " ".join(words.at(i) for i in np.flatnonzero(script == CLASS[LATIN]).tolist())
-        return _resolved(detector).languages([latin], "en")[0]
+        return _resolved(detector).languages([latin], "")[0]
     if name == KANA:
         return "ja"
     return next((code for code, scripts in DECIDED.items() if scripts == (name,)), None)

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from r1rewards.language.scripts import CHARS_PER_WORD, CLASS, DOT, HAN, KANA, LATIN, STOP, table
+from r1rewards.language.scripts import (
+    CHARS_PER_WORD,
+    CLASS,
+    DOT,
+    GREEK,
+    HAN,
+    KANA,
+    LATIN,
+    STOP,
+    code_points,
+    table,
+)
 
-#: A sentence is Japanese where at least this share of its Han and kana is kana.
-JAPANESE_KANA = 0.2
+#: A sentence is Japanese where at least this share of its Han and kana is kana, and its runs of Han are this
+#: short on average: Japanese words in a Chinese sentence do not make it Japanese.
+JAPANESE_KANA, JAPANESE_RUN = 0.3, 3.0
 #: A sentence of at least so many Han characters without kana is Chinese also within Japanese text.
 CHINESE_HAN = 6
 
@@ -26,13 +38,16 @@ _SPACES[[9, 10, 11, 12, 13, 32, 0x85, 0xA0, 0x3000]] = True
 class Words:
     """Runs of letters of one writing system, in order.
 
+    points    the code points of the text, and their classes
     script    the class of each run (see `scripts.CLASS`)
-    begin,end where it stands in the text
+    begin     where it begins in the text, and where it ends
     weight    how many words it is: 1, or its length over the mean length where no spaces set words apart
     sentence  the number of its sentence
     """
 
     text: str
+    points: NDArray[np.uint32]
+    classes: NDArray[np.uint8]
     script: NDArray[np.uint8]
     begin: NDArray[np.intp]
     end: NDArray[np.intp]
@@ -48,19 +63,17 @@ class Words:
 
 def words_of(text: str) -> Words:
     """Find the words of a text."""
-    points = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    points = code_points(text)
     classes = table()[points]
-    letter = classes > STOP
     change = np.empty(len(classes), bool)
     change[:1] = True
     np.not_equal(classes[1:], classes[:-1], out=change[1:])
-    begin = np.flatnonzero(change & letter)
-    stops = np.flatnonzero(change)
-    end = np.append(stops, len(classes))[np.searchsorted(stops, begin, "right")]
+    bounds = np.append(np.flatnonzero(change), len(classes))
+    letters = np.flatnonzero(classes[bounds[:-1]] > STOP)
+    begin, end = bounds[letters], bounds[letters + 1]
     script = classes[begin]
-    length = end - begin
-    weight = np.where(_CONTINUOUS[script], length / _PER_CLASS[script], 1.0)
-    return Words(text, script, begin, end, weight, _sentences(points, classes)[begin])
+    weight = np.where(_CONTINUOUS[script], (end - begin) / _PER_CLASS[script], 1.0)
+    return Words(text, points, classes, script, begin, end, weight, _sentences(points, classes)[begin])
 
 
 def _sentences(points: NDArray[np.uint32], classes: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -84,48 +97,52 @@ def resolve_han(words: Words) -> NDArray[np.uint8]:
     count = int(words.sentence[-1]) + 1
     n_han = np.bincount(words.sentence, np.where(han, length, 0), count)
     n_kana = np.bincount(words.sentence, np.where(kana, length, 0), count)
-    japanese = n_kana >= JAPANESE_KANA * np.maximum(n_han + n_kana, 1)
+    runs = np.bincount(words.sentence[han], minlength=count)
+    japanese = (n_kana >= JAPANESE_KANA * np.maximum(n_han + n_kana, 1)) & (n_han <= JAPANESE_RUN * runs)
     if n_kana.sum() >= JAPANESE_KANA * (n_han + n_kana).sum():
         japanese |= (n_kana == 0) & (n_han < CHINESE_HAN)
     return np.where(han & japanese[words.sentence], np.uint8(CLASS[KANA]), script)
 
 
-def single_latin(words: Words) -> NDArray[np.bool_]:
-    """The Latin runs of one letter: variables, labels, and what an apostrophe cuts off."""
-    latin: NDArray[np.bool_] = words.script == CLASS[LATIN]
-    return latin & (words.end - words.begin == 1)
+def single_letters(words: Words) -> NDArray[np.bool_]:
+    """The Latin and Greek runs of one letter: variables, labels, and what an apostrophe cuts off."""
+    letters = (words.script == CLASS[LATIN]) | (words.script == CLASS[GREEK])
+    single: NDArray[np.bool_] = letters & (words.end - words.begin == 1)
+    return single
 
 
 #: Letters of a window in the search for repetition: about four words, or eight Han characters.
 _WINDOW, _WINDOW_CONTINUOUS = 20, 8
 #: How often a window may stand in a text before it counts as repetition.
 _ALLOWED = 3
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+_MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 def repetition(words: Words) -> float:
     """The share of the text, 0 to 1, that only repeats what stood there three times before.
 
-    Windows of letters are hashed (a rolling polynomial modulo 2^64) into a table eight times their number;
-    no randomness, and a false repeat needs four windows in one cell.
+    Windows of letters are hashed into a table of four to eight cells for each: nothing is random, and a
+    false repeat needs four windows in one cell.
     """
-    points = np.frombuffer(words.text.encode("utf-32-le", "replace"), np.uint32)
-    classes = table()[points]
-    kept = classes > STOP
-    letters = points[kept].astype(np.uint64)
-    continuous = 2 * np.count_nonzero(_CONTINUOUS[classes[kept]]) > len(letters)
+    kept = words.classes > STOP
+    letters = words.points[kept].astype(np.uint64)
+    continuous = 2 * np.count_nonzero(_CONTINUOUS[words.classes[kept]]) > len(letters)
     size = _WINDOW_CONTINUOUS if continuous else _WINDOW
     n = len(letters) - size + 1
     if n <= _ALLOWED:
         return 0.0
-    powers = np.cumprod(np.full(len(letters), _BASE, np.uint64))
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(letters * powers)))
-    unshift = np.cumprod(np.full(n, _INVERSE, np.uint64))
-    hashes = (sums[size:] - sums[:-size]) * unshift
-    bits = max(10, (8 * n).bit_length())
-    # Multiplying once more spreads every bit of the hash into the top ones, which pick the cell.
-    cells = np.bincount(
-        ((hashes ^ (hashes >> np.uint64(29))) * _BASE >> np.uint64(64 - bits)).astype(np.intp)
-    )
+    shift = np.uint64(64 - max(10, (4 * n).bit_length()))
+    cells = np.bincount((_window_hashes(letters, size) >> shift).astype(np.intp))
     return float(np.maximum(cells - _ALLOWED, 0).sum() / n)
+
+
+def _window_hashes(letters: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    """A hash of each window of `size` letters: of the two halves' hashes, down to the letters."""
+    if size == 1:
+        return letters * _MIX
+    half = size // 2
+    halves = _window_hashes(letters, half)
+    hashes = (halves[:-half] ^ (halves[:-half] >> np.uint64(29))) * _MIX + halves[half:]
+    if size % 2:
+        hashes = (hashes[:-1] ^ (hashes[:-1] >> np.uint64(29))) * _MIX + letters[size - 1 :]
+    return hashes * _MIX
