@@ -40,7 +40,7 @@ def get_source(name: str) -> Source:
     return source
 
 
-def load_source(name: str, *, count: int, seed: int, **options: Any) -> list[Problem]:
+def load_source(name: str, /, *, count: int, seed: int, **options: Any) -> list[Problem]:
     """`count` problems of a source; equal arguments give equal rows with equal ids.
 
     `count` is an upper bound for sources that read a file, and exact for those that generate.

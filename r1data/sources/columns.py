@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -64,6 +65,25 @@ def get_preset(name: str) -> Preset:
     if name not in presets():
         raise UserError(f"there is no preset {name!r}{suggest(name, presets())}")
     return presets()[name]
+
+
+def read_problems(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    to_problem: Callable[[int, str, Mapping[str, Any]], Problem],
+    skip_bad: bool,
+) -> Iterator[Problem]:
+    """Rows with their places as problems. A row that is none stops it, or with `skip_bad` is counted and said."""
+    total, bad, first = 0, 0, ""
+    for index, (where, row) in enumerate(rows):
+        total += 1
+        try:
+            yield to_problem(index, where, row)
+        except UserError as error:
+            if not skip_bad:
+                raise UserError(f"{error} (or leave such rows out with skip_bad: true)") from None
+            bad, first = bad + 1, first or str(error)
+    if bad:
+        logging.getLogger(__name__).warning("%d of %d rows left out; the first: %s", bad, total, first)
 
 
 def sample(problems: Iterable[Problem], count: int, seed: int) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from r1data.sources.base import problem_id
-from r1data.sources.columns import Preset, presets, sample
+from r1data.sources.columns import Preset, presets, read_problems, sample
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem
 
@@ -23,6 +23,7 @@ def hub(
     task: str | None = None,
     domain: str | None = None,
     language: str | None = None,
+    skip_bad: bool = False,
 ) -> Iterator[Problem]:
     """At most `count` rows of a hub data set, chosen and mapped as `files` does.
 
@@ -34,19 +35,21 @@ def hub(
     )
     options = {"config": columns.config, "split": columns.split, "map": dict(columns.map)}
 
-    def rows() -> Iterator[Problem]:
-        for index, row in enumerate(_load(columns, name)):
-            where = f"{columns.hub}, {columns.split}, row {index + 1}"
-            for ours, theirs in columns.map.items():
-                if theirs not in row:
-                    have = ", ".join(sorted(row))
-                    raise UserError(
-                        f"{where}: no column {theirs!r} for {ours} (it has {have}); correct the map"
-                    )
-            renamed = {**row, **{ours: row[theirs] for ours, theirs in columns.map.items()}}
-            yield columns.problem(renamed, where, problem_id(name, 0, index, options), columns.hub)
+    def to_problem(index: int, where: str, row: Mapping[str, Any]) -> Problem:
+        return columns.problem(row, where, problem_id(name, 0, index, options), columns.hub)
 
-    return sample(rows(), count, seed)
+    return sample(read_problems(_rows(columns, name), to_problem, skip_bad), count, seed)
+
+
+def _rows(columns: Preset, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row with its place before it, its columns renamed."""
+    for number, row in enumerate(_load(columns, name), 1):
+        where = f"{columns.hub}, {columns.split}, row {number}"
+        for ours, theirs in columns.map.items():
+            if theirs not in row:
+                have = ", ".join(sorted(row))
+                raise UserError(f"{where}: no column {theirs!r} for {ours} (it has {have}); correct the map")
+        yield where, {**row, **{ours: row[theirs] for ours, theirs in columns.map.items()}}
 
 
 def _load(columns: Preset, name: str) -> Iterator[dict[str, Any]]:

@@ -48,16 +48,32 @@ def _sum_check(terms: list[int], voice: Voice) -> str:
 def work_product(facts: Facts, voice: Voice) -> Work:
     """Tens and ones apart where a factor has two digits."""
     a, b = facts["numbers"]
-    opening = voice.say(
-        ("I need {a} times {b}.", "Let me multiply {a} by {b}.", "This is a multiplication."),
-        ("我要算 {a} 乘以 {b}。", "这是乘法：{a} 乘 {b}。"),
-        a=a,
-        b=b,
-    )
     tens, ones = a - a % 10, a % 10
     if tens == 0 or ones == 0:
+        opening = voice.say(
+            ("I need {a} times {b}.", "Let me multiply {a} by {b}.", "This is a multiplication."),
+            ("我要算{a}乘以{b}等于多少。", "这是一道乘法题。", "我用乘法来计算。"),
+            a=a,
+            b=b,
+        )
         steps = [f"{a} * {b} = {a * b}"]
     else:
+        opening = voice.say(
+            (
+                "I split {a} into {tens} and {ones} and multiply both by {b}.",
+                "{a} is {tens} and {ones}, so I take {b} times each of them.",
+                "Let me do the tens and the ones of {a} apart.",
+            ),
+            (
+                "我把{a}拆成{tens}和{ones}，分别乘以{b}，再相加。",
+                "先算整十的部分，再算个位的部分。",
+                "把{a}的十位和个位分开来乘。",
+            ),
+            a=a,
+            b=b,
+            tens=tens,
+            ones=ones,
+        )
         steps = [
             f"{tens} * {b} = {tens * b}",
             f"{ones} * {b} = {ones * b}",
@@ -73,7 +89,11 @@ def work_equation(facts: Facts, voice: Voice) -> Work:
     term = x if coef == 1 else f"{coef}*{x}"
     solution = (result - const) // coef
     opening = voice.say(
-        ("I want {x} alone.", "I have {equation} and look for {x}.", "Let me solve this step by step."),
+        (
+            "I want to find out what {x} is.",
+            "I have {equation} and I want to know what {x} is.",
+            "Let me solve this equation step by step.",
+        ),
         ("我要求出 {x}。", "方程是 {equation}。", "我一步一步解这个方程。"),
         x=x,
         equation=show_equation(facts),
@@ -84,9 +104,11 @@ def work_equation(facts: Facts, voice: Voice) -> Work:
         moved = f"{result} {'-' if const > 0 else '+'} {abs(const)} = {result - const}"
         steps.append(
             voice.say(
-                ("{Verb} {c} on both sides: {term} = {moved}.", "I {verb} {c}: {term} = {moved}."),
+                (
+                    "First I {verb} {c} on both sides: {term} = {moved}.",
+                    "I {verb} {c}, so that {term} = {moved}.",
+                ),
                 ("两边{chinese}{c}：{term} = {moved}。",),
-                Verb=verb[0].capitalize(),
                 verb=verb[0],
                 chinese=verb[1],
                 c=abs(const),
@@ -98,7 +120,7 @@ def work_equation(facts: Facts, voice: Voice) -> Work:
         steps.append(
             voice.say(
                 (
-                    "Divide by {coef}: {x} = {right} / {coef} = {solution}.",
+                    "Then I divide by {coef}: {x} = {right} / {coef} = {solution}.",
                     "{x} = {right} / {coef} = {solution}.",
                 ),
                 ("两边除以{coef}：{x} = {right} / {coef} = {solution}。",),
@@ -157,13 +179,13 @@ def work_lcm(facts: Facts, voice: Voice) -> Work:
     a, b = max(facts["numbers"]), min(facts["numbers"])
     steps, multiple = [], a
     while multiple % b:
-        steps.append(f"{multiple} no")
+        steps.append(f"{multiple} is not")
         multiple += a
-    steps.append(f"{multiple} yes")
+    steps.append(f"{multiple} is")
     opening = voice.say(
         (
-            "I try the multiples of {a}: which is divisible by {b}?",
-            "I go through the multiples of {a} until {b} divides one.",
+            "I try the multiples of {a}. Which of them is divisible by {b}?",
+            "I go through the multiples of {a}. Which is the first that {b} divides?",
         ),
         a=a,
         b=b,
@@ -199,7 +221,8 @@ def work_friends(facts: Facts, voice: Voice) -> Work:
             "All of them are friends, so he has the same {count} female friends. {name} is his friend too. "
             "{count} + 1 = {answer}.",
             "He knows the {count} female friends of {name}, and {name} herself. {count} + 1 = {answer}.",
-            "I must not forget {name} beside her {count} female friends: {count} + 1 = {answer}.",
+            "He knows all of her {count} female friends. I must not forget that he knows {name} too. "
+            "{count} + 1 = {answer}.",
         ),
         name=facts["name"],
         count=facts["count"],
