@@ -51,6 +51,7 @@ def main(features: dict[str, Any]) -> None:
         prepared = _prepare(job)
     except Exception as error:  # noqa: BLE001 - whatever the compiler says of a hostile text is the program's
         control.send(json.dumps({"compile": f"{type(error).__name__}: {error}"[:2000]}).encode())
+        control.recv(1)  # whatever the controller has sent meanwhile: it must not find the box gone
         return
     control.send(b'{"ready": true}')
     while True:

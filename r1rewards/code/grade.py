@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from r1rewards.code import compare
 from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
-from r1rewards.code.server import Box, BoxLost, borrowed, memfd, read_back
+from r1rewards.code.languages import language_of
+from r1rewards.code.server import POOL, Box, BoxLost, CompilerLost, borrowed, memfd, read_back
 from r1rewards.code.task import Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
@@ -27,7 +30,10 @@ def grade(task: Task) -> Verdict:
             results = _results(task)
             break
         except BoxLost as error:
-            if attempt == 2:
+            POOL.close()  # whatever befell this server may have befallen the idle ones
+            if attempt == 2 and isinstance(error, CompilerLost):
+                results = filled([TestResult("compile", "the compiler crashed twice")], task.count)
+            elif attempt == 2:
                 statuses = ["infrastructure"] * task.count
                 return Verdict.error(f"sandbox failed twice: {error}", route, tests=statuses, tier=task.tier)
         except GraderError as error:
@@ -108,4 +114,32 @@ def _differs(task: Task, test: Mapping[str, Any], output: bytes) -> str | None:
         return compare.by_token(text, expected)
     if checker == "exact":
         return compare.exact(text, expected)
+    if isinstance(checker, Mapping):
+        return _asked(task, checker, test, text)
     raise GraderError(f"there is no checker {checker!r}; use token, exact or a program")
+
+
+def _asked(task: Task, checker: Mapping[str, Any], test: Mapping[str, Any], output: str) -> str | None:
+    """What a checker program says: its first word is accept or reject, the rest is its reason.
+
+    It runs in a box of its own and reads one JSON object: input, expected and output.
+    """
+    case = {"input": str(test["input"]), "expected": str(test["output"]), "output": output}
+    asked = replace(task, program=str(checker.get("source", "")), language=language_of(checker), reference={})
+    given, said, errors = memfd(json.dumps(case).encode()), memfd(), memfd()
+    try:
+        with borrowed(asked.flavour, task.tier) as server, ready(asked, server) as options:
+            if isinstance(options, TestResult):
+                raise GraderError(f"the checker does not compile: {options.reason}")
+            with Box(server, task.limits, **options) as box:
+                box.start([given, said, errors])
+                fault = box.wait_ready()
+                ended = TestResult("compile", fault) if fault else None
+                ended = ended or judge_outcome(box.outcome(), task.limits, said, errors)
+        word, _, reason = read_back(said).decode(errors="replace").strip().partition(" ")
+        if ended.status != "ok" or word not in ("accept", "reject"):
+            raise GraderError(f"the checker failed: {ended.reason or 'it says neither accept nor reject'}")
+        return None if word == "accept" else reason or "the checker rejects it"
+    finally:
+        for fd in (given, said, errors):
+            os.close(fd)

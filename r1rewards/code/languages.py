@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from r1rewards.core.errors import GraderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,16 @@ LANGUAGES: dict[str, Language] = {
 
 #: Other names that a reference may use.
 ALIASES = {name: language.name for language in LANGUAGES.values() for name in language.names}
+
+
+def language_of(reference: Any) -> Language:
+    """The language that a reference (or a checker) asks for; Python where it says nothing."""
+    if not isinstance(reference, Mapping):
+        raise GraderError("the reference of a code problem must be an object with tests or asserts")
+    name = str(reference.get("lang") or "python").lower()
+    if name not in ALIASES:
+        raise GraderError(f"there is no language {name!r}; use {', '.join(LANGUAGES)}")
+    return LANGUAGES[ALIASES[name]]
 
 
 @dataclass(frozen=True, slots=True)

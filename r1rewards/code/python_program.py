@@ -57,8 +57,9 @@ def run(code: CodeType) -> None:
 
 
 def _show(error: BaseException) -> None:
-    trace = error.__traceback__
-    sys.excepthook(type(error), error, trace.tb_next if trace else None)  # without the frame of this module
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next  # without the frame of this module
+    sys.excepthook(type(error), error, error.__traceback__)
 
 
 def load(code: CodeType) -> dict[str, Any]:

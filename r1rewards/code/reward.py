@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
-from r1rewards.code import languages
 from r1rewards.code.extract import FAULTS, extract
 from r1rewards.code.grade import grade
+from r1rewards.code.languages import Language, language_of
 from r1rewards.code.limits import Limits
 from r1rewards.code.server import POOL
 from r1rewards.code.task import Task
@@ -41,7 +41,7 @@ def check(
     """
     tier = _tier(isolation)
     try:
-        lang = _language(reference)
+        lang = language_of(reference)
         source = _source(program_or_response, lang.name)
         return grade(_task(source, reference, lang, limits, tier, partial))
     except GraderError as error:
@@ -118,7 +118,7 @@ class CodeReward(Reward):
 
     def _extracted(self, sample: Sample) -> str | Verdict:
         try:
-            lang = _language(sample.reference)
+            lang = language_of(sample.reference)
         except GraderError as error:
             return Verdict.error(str(error), "code/reference")
         found = extract(sample.trace.answer, lang.name)
@@ -137,20 +137,10 @@ def _tier(isolation: str) -> str:
     return tier
 
 
-def _language(reference: Any) -> languages.Language:
-    if not isinstance(reference, Mapping):
-        raise GraderError("the reference of a code problem must be an object with tests or asserts")
-    name = str(reference.get("lang") or "python").lower()
-    if name not in languages.ALIASES:
-        known = ", ".join(languages.LANGUAGES)
-        raise GraderError(f"there is no language {name!r}; use {known}")
-    return languages.LANGUAGES[languages.ALIASES[name]]
-
-
 def _task(
     source: str,
     reference: Mapping[str, Any],
-    language: languages.Language,
+    language: Language,
     limits: Mapping[str, Any] | None,
     tier: str,
     partial: bool,

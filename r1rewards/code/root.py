@@ -64,6 +64,8 @@ def _build(paths: Iterable[str]) -> None:
     links: dict[str, str] = {}
     for path in (*paths, *(f"/dev/{name}" for name in _DEVICES)):
         _resolve(path, real, links)
+    for path in [path for path in real if any(path.startswith(other + "/") for other in real)]:
+        os.close(real.pop(path))  # it comes with the folder that it lies in
     kernel.mount("box", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
     for folder in ("proc", "tmp", "box", "dev"):
         os.mkdir(f"{_ROOT}/{folder}")
@@ -108,7 +110,5 @@ def _resolve(path: str, real: dict[str, int], links: dict[str, str]) -> None:
                 break
         else:
             break
-    if path in real or any(path.startswith(have + "/") for have in real):
-        return
-    if os.path.exists(path):
+    if path not in real and os.path.exists(path):
         real[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)

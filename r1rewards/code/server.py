@@ -38,6 +38,10 @@ class BoxLost(GraderError):
     """The box or its server ended without an answer, which no program can cause from inside."""
 
 
+class CompilerLost(BoxLost):
+    """The box ended while it compiled and its server lives: broken, or given a text that breaks compilers."""
+
+
 def memfd(data: bytes = b"", name: str = "box") -> int:
     """A file in memory that holds `data`, at its beginning; the caller closes it."""
     fd = os.memfd_create(name)
@@ -103,7 +107,7 @@ class Server:
         if not self.features or "error" in self.features:
             said = self.features.get("error") or self._last_words()
             self.close()
-            raise GraderError(f"no tier {tier} sandbox: {said}")
+            raise BoxLost(f"no tier {tier} sandbox: {said}")
 
     def _last_words(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
@@ -279,7 +283,8 @@ class Box:
             "address_space": address_space,
             "scratch": self._scratch.name if self._scratch else "/tmp",
         }
-        self.ready: bool | str | None = None
+        self._compiled = False
+        self._server = server
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sheet = memfd(json.dumps(job).encode())
         try:
@@ -294,20 +299,25 @@ class Box:
 
     def start(self, fds: Sequence[int]) -> None:
         """Start a test: the child gets `fds` as its descriptors 0, 1, 2 and so on."""
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionError):  # the answer that is awaited next tells
             socket.send_fds(self._socket, [b"t"], list(fds))
-        except OSError as error:
-            raise BoxLost(f"the box is gone: {error}") from error
 
     def wait_ready(self) -> str | None:
         """Wait until the program is compiled; what the compiler said against it otherwise."""
-        if self.ready is None:
-            answer = self._receive(self._limits.compile_s + _GRACE_S / 2)
-            if answer is None:
-                self.ready = "the compiler crashed or did not come to an end"
-            else:
-                self.ready = answer.get("compile") or True
-        return None if self.ready is True else str(self.ready)
+        if self._compiled:
+            return None
+        wait_s = self._limits.compile_s + _GRACE_S / 2
+        if not _readable(self._socket.fileno(), wait_s):
+            return f"the compiler did not come to an end in {wait_s:g} s"
+        answer = self._receive(0)
+        if answer is None:
+            raise (
+                CompilerLost("the box ended while it compiled")
+                if self._server.usable
+                else BoxLost("the server ended")
+            )
+        self._compiled = "ready" in answer
+        return None if self._compiled else str(answer.get("compile"))
 
     def outcome(self, timeout_s: float | None = None) -> dict[str, Any]:
         """What became of the test that `start` began."""

@@ -62,6 +62,7 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
     """Leave the host as far as the tier says, and warm up; what holds here goes to the controller."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)
+    sys.executable = os.path.realpath(sys.executable)  # a virtual environment's link is not inside
     tier = config["tier"]
     paths: list[str] = config["paths"]
     abi = kernel.landlock_abi() if tier != "C" else 0
