@@ -349,6 +349,8 @@ def _with_sign(node: Node, *, positive: bool) -> Node:
 
 def _same_items(gold: Node, answer: Node) -> bool | None:
     mine, theirs = items(gold), items(answer)
+    if any(map(_signs, [*mine, *theirs])):
+        return False  # more signs than are multiplied out
     if answer.op == "tuple" and gold.op in ("set", "seq") and len(mine) > 1 and len(theirs) == 1:
         if gold.op == "seq" and len(mine) == len(answer.args):
             return _all(same(a, b) for a, b in zip(mine, answer.args, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -11,10 +12,14 @@ from r1rewards.math import compare
 from r1rewards.math.expression import Node, parse
 from r1rewards.math.extract import boxed
 from r1rewards.math.normalize import clean
-from r1rewards.math.tokens import MAX_CHARACTERS, Unreadable
-from r1rewards.math.units import is_unit_word
+from r1rewards.math.scalars import AnswerBeyondCapError, GoldBeyondCapError
+from r1rewards.math.tokens import MAX_CHARACTERS, UnknownCommand, Unreadable
+from r1rewards.math.units import is_unit_word, word_set
 
 Outcome = Literal["right", "wrong", "undecided", "gold"]
+
+#: Commands that only the slow tier understands.
+ALGEBRA = word_set("lim limsup liminf partial iint oint")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
@@ -64,6 +69,8 @@ def gold_of(text: str) -> Gold:
         return Gold(cleaned, None, "text")
     try:
         node = parse(text)
+    except UnknownCommand as error:
+        return Gold(cleaned, None, "algebra" if error.name in ALGEBRA else "unreadable", str(error))
     except Unreadable as error:
         return Gold(cleaned, None, "text" if _WORD.search(cleaned) else "unreadable", str(error))
     except RecursionError:
@@ -104,7 +111,8 @@ def decide(gold_text: str, answer: str) -> Decision:
     if gold.kind == "text":
         return _decide_text(gold, cleaned)
     if gold.node is None:
-        return Decision("undecided", f"the gold is not understood: {gold.problem}", "parse")
+        outcome: Outcome = "undecided" if gold.kind == "algebra" else "gold"
+        return Decision(outcome, f"the gold is not understood: {gold.problem}", "parse")
     return _decide_tree(gold, gold.node, answer, cleaned)
 
 
@@ -164,26 +172,29 @@ def _text_parts(text: str) -> list[list[str]]:
 
 
 def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
-    problem = ""
-    unsure = False
-    for reading in _readings(gold, answer, cleaned):
+    problem, unsure = "", False
+    for text, thousands in _readings(gold, answer, cleaned):
         try:
-            tree = reading()
+            outcome = _same(node, parse(text, thousands=thousands))
+        except UnknownCommand as error:
+            unsure |= error.name in ALGEBRA
+            problem = str(error)
+            continue
         except Unreadable as error:
             problem = problem or str(error)
             continue
+        except AnswerBeyondCapError as error:
+            return Decision("wrong", str(error), "tree")
+        except GoldBeyondCapError as error:
+            return Decision("gold", f"the gold is beyond the caps: {error}", "tree")
         except RecursionError:
-            problem = "nested too deep"
-            continue
-        outcome = _same(node, tree)
+            return Decision("wrong", "nested too deep", "tree")
         if outcome:
             return Decision("right", f"equal as {gold.kind}", "tree")
         unsure |= outcome is None
         problem = problem or f"not equal as {gold.kind}"
     if unsure:
         return Decision("undecided", "neither equality nor a difference could be shown", "tree")
-    if problem.startswith("the command"):
-        return Decision("undecided", f"the answer is not understood: {problem}", "parse")
     return Decision("wrong", problem, "tree")
 
 
@@ -194,10 +205,10 @@ def _same(gold: Node, answer: Node) -> bool | None:
     return outcome
 
 
-def _readings(gold: Gold, answer: str, cleaned: str):  # type: ignore[no-untyped-def]
+def _readings(gold: Gold, answer: str, cleaned: str) -> Iterator[tuple[str, bool]]:
     """The ways to read an answer, by what the gold is: 1,234 as a number or a pair, 2,74 as a decimal."""
-    yield lambda: parse(answer)
+    yield answer, True
     if gold.kind == "decimal" and _DECIMAL_COMMA.fullmatch(cleaned.strip("$ €")):
-        yield lambda: parse(cleaned.replace(",", "."))
+        yield cleaned.replace(",", "."), True
     if gold.kind in ("list", "tuple", "set") and _THOUSANDS.fullmatch(cleaned):
-        yield lambda: parse(answer, thousands=False)
+        yield answer, False

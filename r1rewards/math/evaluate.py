@@ -21,13 +21,17 @@ from r1rewards.math.expression import Node
 #: Bits of the largest exact number.
 MAX_BITS = 1 << 16
 #: Steps (nodes visited, terms of sums included) of one evaluation.
-BUDGET = 20_000
+BUDGET = 6_000
 _DIGITS = 60
 _MAX_LOG2 = 100_000
 
 
 class Undecidable(Exception):
-    """The formula has no value here, or none within the caps; the message says which."""
+    """The formula has no value here that can be computed; the message says why."""
+
+
+class BeyondCapError(Undecidable):
+    """Its value, or the way to it, is larger than this module computes at any point."""
 
 
 # -- exact
@@ -56,10 +60,10 @@ def _exact(node: Node) -> Fraction | None:
         values.append(value)
         bits += value.numerator.bit_length() + value.denominator.bit_length()
         if bits > 8 * MAX_BITS:
-            raise Undecidable("numbers beyond the cap")
+            raise BeyondCapError("numbers beyond the cap")
     result = _EXACT[op](*values) if op != "fn" else _exact_function(node.name, values)
     if result is not None and result.numerator.bit_length() + result.denominator.bit_length() > MAX_BITS:
-        raise Undecidable("a number beyond the cap")
+        raise BeyondCapError("a number beyond the cap")
     return result
 
 
@@ -76,11 +80,11 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
     n = exponent.numerator
     size = base.numerator.bit_length() + base.denominator.bit_length()
     if abs(n) > MAX_BITS and base not in (0, 1, -1):
-        raise Undecidable("a power beyond the cap")
+        raise BeyondCapError("a power beyond the cap")
     if base in (1, -1):
         return base if n % 2 else Fraction(1)
     if size * abs(n) > 4 * MAX_BITS:
-        raise Undecidable("a power beyond the cap")
+        raise BeyondCapError("a power beyond the cap")
     if base == 0 and n <= 0:
         raise Undecidable("a power of zero")
     return base**n
@@ -112,14 +116,14 @@ def _int_root(value: int, n: int) -> int | None:
 def _exact_factorial(value: Fraction) -> Fraction:
     n = _integer(value)
     if not 0 <= n <= 5000:
-        raise Undecidable("a factorial beyond the cap")
+        raise BeyondCapError("a factorial beyond the cap")
     return Fraction(math.factorial(n))
 
 
 def _exact_binomial(over: Fraction, under: Fraction) -> Fraction:
     n, k = _integer(over), _integer(under)
     if not 0 <= k <= n <= 5000:
-        raise Undecidable("a binomial beyond the cap")
+        raise BeyondCapError("a binomial beyond the cap")
     return Fraction(math.comb(n, k))
 
 
@@ -268,7 +272,7 @@ class _Precise:
             self._log2(exponent) > 64
             or abs(float(self.mp.re(exponent))) * (abs(self._log2(base)) + 1) > _MAX_LOG2
         ):
-            raise Undecidable("a power beyond the cap")
+            raise BeyondCapError("a power beyond the cap")
         if self.mp.im(base) == 0 and self.mp.re(base) < 0 and self.mp.im(exponent) == 0:
             real = _odd_root(float(self.mp.re(exponent)))
             if real is not None:
@@ -279,7 +283,7 @@ class _Precise:
         mp = self.mp
         limit = 16 if name in ("exp", "sinh", "cosh", "tanh", "coth") else 4096
         if self._log2(value) > limit:
-            raise Undecidable("an argument beyond the cap")
+            raise BeyondCapError("an argument beyond the cap")
         functions = {"arcsin": mp.asin, "arccos": mp.acos, "arctan": mp.atan, "ln": mp.log, "lg": mp.log10}
         if name == "arccot":
             return mp.pi / 2 - mp.atan(value)
@@ -287,8 +291,10 @@ class _Precise:
         return None if name not in _FLOAT_FUNCTIONS or function is None else function(value)
 
     def factorial(self, value: Value) -> Value:
-        if abs(self.mp.im(value)) > 1e-12 or not 0 <= self.mp.re(value) < 2000:
+        if abs(self.mp.im(value)) > 1e-12 or self.mp.re(value) < 0:
             raise Undecidable("a factorial out of range")
+        if self.mp.re(value) > 2000:
+            raise BeyondCapError("a factorial beyond the cap")
         return self.mp.gamma(value + 1)
 
     def real(self, value: Value) -> Any:
@@ -302,6 +308,7 @@ class _Precise:
         return value
 
 
+Field = _Floats | _Precise
 FLOATS = _Floats()
 _precise: _Precise | None = None
 
@@ -314,7 +321,7 @@ def precise() -> _Precise:
     return _precise
 
 
-def evaluate(node: Node, point: Mapping[str, Fraction], field: _Floats | _Precise = FLOATS) -> Value:
+def evaluate(node: Node, point: Mapping[str, Fraction], field: Field = FLOATS) -> Value:
     """The value of a formula where its symbols have the values of `point`. Raises Undecidable."""
     try:
         return _Evaluation(point, field).value(node)
@@ -323,7 +330,7 @@ def evaluate(node: Node, point: Mapping[str, Fraction], field: _Floats | _Precis
 
 
 class _Evaluation:
-    def __init__(self, point: Mapping[str, Fraction], field: _Floats | _Precise) -> None:
+    def __init__(self, point: Mapping[str, Fraction], field: Field) -> None:
         self.point = dict(point)
         self.field: Any = field
         self.left = BUDGET
@@ -331,7 +338,7 @@ class _Evaluation:
     def value(self, node: Node) -> Value:
         self.left -= 1
         if self.left < 0:
-            raise Undecidable("more steps than the budget")
+            raise BeyondCapError("more steps than the budget")
         method = getattr(self, "_" + node.op, None)
         if method is None:
             raise Undecidable(f"a {node.op} has no single value")

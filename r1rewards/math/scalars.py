@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from typing import Any
 
-from r1rewards.math.evaluate import FLOATS, Undecidable, evaluate, exact, precise, pseudo, symbols
+from r1rewards.math.evaluate import (
+    FLOATS,
+    BeyondCapError,
+    Field,
+    Undecidable,
+    evaluate,
+    exact,
+    precise,
+    pseudo,
+    symbols,
+)
 from r1rewards.math.expression import Node, number
 from r1rewards.math.units import Unit, parse_unit, word_set
 
@@ -19,8 +30,19 @@ _INTEGER_NAMES = frozenset("nkmjl")
 _RANGES = ((0.1, 0.9), (0.1, 0.9), (1.0, 4.0), (1.0, 4.0), (5.0, 60.0), (5.0, 60.0), (-4.0, 4.0), (-4.0, 4.0))
 
 
+class GoldBeyondCapError(Exception):
+    """The gold itself is too large to compute with, so no answer can be checked against it."""
+
+
+class AnswerBeyondCapError(Exception):
+    """The answer is too large to compute with."""
+
+
 def equal(gold: Node, answer: Node) -> bool | None:
-    """Whether a scalar answer is the scalar gold; None where it cannot be told."""
+    """Whether a scalar answer is the scalar gold; None where it cannot be told.
+
+    Raises GoldBeyondCapError and AnswerBeyondCapError.
+    """
     if gold == answer:
         return True
     if gold.op == "quantity" or answer.op == "quantity":
@@ -145,8 +167,7 @@ def _rounds_to(answer: Node, given: Fraction, gold: Node, value: Fraction) -> bo
 
 def _equal_constants(gold: Node, answer: Node) -> bool | None:
     try:
-        left = evaluate(gold, {})
-        right = evaluate(answer, {})
+        left, right = _values(gold, answer, {}, FLOATS)
         difference, size = abs(left - right), max(abs(left), abs(right))
         step = _half_step(gold)
         if step is not None and size and float(step) <= size * float(_MAX_STEP):
@@ -161,15 +182,23 @@ def _equal_constants(gold: Node, answer: Node) -> bool | None:
 def _precisely_equal(gold: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:
     field = precise()
     try:
-        left = evaluate(gold, point, field)
+        left, right = _values(gold, answer, point, field)
     except Undecidable:
         return None
-    try:
-        right = evaluate(answer, point, field)
-    except Undecidable:
-        return False if not symbols(answer) else None
     size = max(abs(left), abs(right))
     return bool(abs(left - right) <= size * field.mp.mpf(10) ** -45) or bool(size < field.mp.mpf(10) ** -50)
+
+
+def _values(gold: Node, answer: Node, point: Mapping[str, Fraction], field: Field) -> tuple[Any, Any]:
+    """The two values at a point. Raises Undecidable, or says whose computation is beyond the caps."""
+    try:
+        left = evaluate(gold, point, field)
+    except BeyondCapError as error:
+        raise GoldBeyondCapError(str(error)) from None
+    try:
+        return left, evaluate(answer, point, field)
+    except BeyondCapError as error:
+        raise AnswerBeyondCapError(str(error)) from None
 
 
 # -- formulas with symbols
@@ -191,7 +220,7 @@ def equal_everywhere(gold: Node, answer: Node, names: frozenset[str]) -> bool | 
     complex_agreed = complex_disagreed = beyond = 0
     for point in points(names):
         try:
-            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+            left, right = _values(gold, answer, point, FLOATS)
         except Undecidable:
             beyond += 1
             continue
@@ -235,7 +264,7 @@ def _equal_at_integers(gold: Node, answer: Node, names: frozenset[str]) -> bool:
     for start in range(1, 9):
         point = {name: Fraction(start * (2 + place) + place) for place, name in enumerate(sorted(names))}
         try:
-            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+            left, right = _values(gold, answer, point, FLOATS)
         except Undecidable:
             continue
         if abs(left - right) > _NEAR * max(abs(left), abs(right), 1e-6):
@@ -252,7 +281,7 @@ def proportional(gold: Node, answer: Node) -> Fraction | None:
     ratios: list[complex] = []
     for point in points(names):
         try:
-            left, right = evaluate(gold, point, FLOATS), evaluate(answer, point, FLOATS)
+            left, right = _values(gold, answer, point, FLOATS)
         except Undecidable:
             continue
         if abs(right) < 1e-12 or abs(left) < 1e-12:

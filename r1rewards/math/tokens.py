@@ -17,6 +17,14 @@ class Unreadable(Exception):
     """The text is no answer that this grammar knows; the message says what stood in the way."""
 
 
+class UnknownCommand(Unreadable):
+    """A LaTeX command that this grammar does not know; `name` is without the backslash."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the command \\{name[:20]}")
+        self.name = name
+
+
 class Token(NamedTuple):
     kind: str
     value: str
@@ -269,7 +277,7 @@ class _Scanner:
         elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
             self._argument()
         else:
-            raise Unreadable(f"the command \\{name[:20]}")
+            raise UnknownCommand(name)
 
     def _structure(self, name: str) -> None:
         if name in ("overline", "dot"):
