@@ -72,7 +72,7 @@ def read_problems(
     to_problem: Callable[[int, str, Mapping[str, Any]], Problem],
     skip_bad: bool,
 ) -> Iterator[Problem]:
-    """Rows with their places as problems. A row that is none stops it, or with `skip_bad` is counted and said."""
+    """Rows with their places as problems; a row that is none stops it, or with `skip_bad` is counted."""
     total, bad, first = 0, 0, ""
     for index, (where, row) in enumerate(rows):
         total += 1

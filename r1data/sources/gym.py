@@ -38,6 +38,7 @@ def reasoning_gym(
     config   settings of the data set, over those that suit a small model (`gym_table.SUITABLE`).
     as_task  math (the answer as text) or puzzle (graded by reasoning-gym's own scorer).
     domain   math or logic unless given.
+    language en, or zh for the data sets that can be asked in Chinese (`gym_table`).
     """
     return distinct(_items(seed, dataset, config, as_task, domain, language), count, "reasoning-gym")
 
@@ -63,10 +64,13 @@ def _items(
     task = one_of(
         as_task or (entry.task if entry else "puzzle"), ("math", "puzzle"), "as_task", "reasoning-gym"
     )
+    if entry and language == "zh" and not entry.chinese:
+        known = ", ".join(name for name, other in SUITABLE.items() if other.chinese)
+        raise UserError(f"reasoning-gym's {dataset!r} asks in English only; in Chinese there are {known}")
     settings = {**(entry.config if entry else {}), **(config or {})}
     drawn = int(digest("reasoning-gym", seed, dataset), 16) % 2**31
     first, second = _create(dataset, drawn, settings), _create(dataset, drawn, settings)
-    options = {"dataset": dataset, "config": settings, "as_task": task}
+    options = {"dataset": dataset, "config": settings, "as_task": task, "language": language}
     unusable = 0
     for index in naturals():
         item = first[index]
@@ -86,7 +90,7 @@ def _items(
         yield make_problem(
             problem_id(f"gym-{dataset}", seed, index, options),
             task,
-            entry.question(item) if entry else str(item["question"]).strip(),
+            entry.question(item, language) if entry else str(item["question"]).strip(),
             str(item["answer"]) if task == "math" else reference,
             source=f"reasoning-gym/{dataset}",
             domain=domain or ("math" if task == "math" else "logic"),

@@ -26,18 +26,25 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Suitable:
-    """task: how its items are graded best. config: the size for a model of 100 million parameters."""
+    """A data set that suits.
+
+    task    how its items are graded best.
+    facts   an item as what worked traces compute from; None drops it.
+    config  the size for a model of 100 million parameters.
+    clean   headlines and format instructions to cut: pattern and what takes its place. A puzzle keeps its
+            whole question, because its grader compares the prompt with the item that it draws again.
+    chinese the same, for a Chinese question; empty where the question is English in all its words.
+    """
 
     task: str
     facts: Callable[[Item], Facts | None]
     config: dict[str, Any] = field(default_factory=dict)
-    #: Headlines and format instructions to cut: pattern and what takes its place. A puzzle keeps its whole
-    #: question, because its grader compares the prompt with the item that it draws again.
     clean: tuple[tuple[str, str], ...] = ()
+    chinese: tuple[tuple[str, str], ...] = ()
 
-    def question(self, item: Item) -> str:
+    def question(self, item: Item, language: str) -> str:
         text = str(item["question"])
-        for pattern, replacement in self.clean:
+        for pattern, replacement in self.chinese if language == "zh" else self.clean:
             text = re.sub(pattern, replacement, text)
         return text.strip()
 
@@ -166,6 +173,7 @@ SUITABLE: dict[str, Suitable] = {
         _sum,
         {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2},
         ((r"State the final answer to the following arithmetic problem: ", "Calculate "), (r" =$", ".")),
+        ((r"State the final answer to the following arithmetic problem: (.*) =", r"计算 \1 的结果。"),),
     ),
     "simple_equations": Suitable(
         "math",
@@ -182,7 +190,11 @@ SUITABLE: dict[str, Suitable] = {
     "lcm": Suitable("math", _numbers("lcm"), {"max_value": 12}),
     "aiw": Suitable("math", _friends, {"task_type_weights": [0.0, 1.0, 0.0], "max_entities": 12}),
     "number_sequence": Suitable(
-        "puzzle", _sequence, {"max_complexity": 1, "max_terms": 5}, ((r"^", "Which number comes next? "),)
+        "puzzle",
+        _sequence,
+        {"max_complexity": 1, "max_terms": 5},
+        ((r"^", "Which number comes next? "),),
+        ((r"^", "下一个数是多少？"),),
     ),
     "number_filtering": Suitable(
         "puzzle",

@@ -1,4 +1,4 @@
-"""Worked traces of the puzzles in `r1data.sources.gym_table`; their questions are English."""
+"""Worked traces of the puzzles in `r1data.sources.gym_table`; all but number sequences are English."""
 
 from __future__ import annotations
 
@@ -29,9 +29,16 @@ def work_sequence(facts: Facts, voice: Voice) -> Work:
         following, step = terms[-2] + last, f"{terms[-2]} + {last}"
     opening = voice.say(
         ("I look at neighbours:", "How does one number lead to the next?", "Let me find the rule:"),
+        ("我看相邻的数：", "先找规律：", "前后两个数有什么关系？"),
     )
-    closing = voice.say(("The next one is {step} = {n}.", "So {step} = {n} follows."), step=step, n=following)
-    return voice.join(opening, f"{seen[0]}, {seen[1]}.", closing), str(following)
+    closing = voice.say(
+        ("The next one is {step} = {n}.", "So {step} = {n} follows."),
+        ("下一个数是 {step} = {n}。", "所以接下来是 {step} = {n}。"),
+        step=step,
+        n=following,
+    )
+    separator, stop = ("，", "。") if voice.chinese else (", ", ".")
+    return voice.join(opening, separator.join(seen[:2]) + stop, closing), str(following)
 
 
 def work_filter(facts: Facts, voice: Voice) -> Work:

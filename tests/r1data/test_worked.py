@@ -24,6 +24,9 @@ CHOICE = [
     for kind in ("sum", "product", "equation", "story", "extreme", "odd-one", "member", "order")
 ]
 GYM = [("reasoning-gym", {"dataset": dataset}) for dataset in SUITABLE]
+GYM += [
+    ("reasoning-gym", {"dataset": dataset, "language": "zh"}) for dataset in ("chain_sum", "number_sequence")
+]
 CODE = [("small-code", {"language": "both"})]
 
 

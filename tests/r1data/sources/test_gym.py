@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from r1data.sources import load_source
@@ -60,6 +62,15 @@ def test_family_relations_never_ask_what_reasoning_gym_answers_wrongly():
         "niece",
         "nephew",
     }
+
+
+def test_some_data_sets_can_be_asked_in_chinese():
+    for dataset in ("chain_sum", "number_sequence"):
+        problem = load_source("reasoning-gym", count=1, seed=5, dataset=dataset, language="zh")[0]
+        assert problem["language"] == "zh" and re.search("[一-鿿]", question_of(problem["prompt"]))
+        assert not re.search("[A-Za-z]", question_of(problem["prompt"]))
+    with pytest.raises(UserError, match="asks in English only; in Chinese there are chain_sum"):
+        load_source("reasoning-gym", count=1, seed=5, dataset="aiw", language="zh")
 
 
 def test_logic_takes_turns():
