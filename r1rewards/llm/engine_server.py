@@ -38,6 +38,9 @@ class Vllm:
             max_model_len=int(settings["max_length"]),
             max_num_seqs=int(settings["max_batch"]),
             enforce_eager=not torch.cuda.is_available(),
+            # after a part of a long prompt vLLM rewinds a seeded generator, which one of the CPU cannot do
+            enable_chunked_prefill=torch.cuda.is_available(),
+            max_num_batched_tokens=max(int(settings["max_length"]), 8192),
             gpu_memory_utilization=0.3,
             seed=0,
             disable_log_stats=True,
