@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from r1rewards import language
 from r1rewards.core.errors import UserError
@@ -253,7 +254,7 @@ def main() -> None:
               f"truth of {', '.join(segmented) or 'no language without spaces'} by segmenter\n")  # fmt: skip
         print(f"{'mean absolute error':26s}{'all':>7s}" + "".join(f"{kind:>11s}" for kind in KINDS)
               + f"{'script Mc/s':>13s}{'Latin Mc/s':>12s}")  # fmt: skip
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for name, method in METHODS.items():
         if arguments.methods and not any(part in name for part in arguments.methods.split(",")):
             continue

@@ -64,9 +64,10 @@ _LATIN_WORD = re.compile(r"(?<!\\)\b[A-Za-z\u00c0-\u024f]{2,}")
 def _odd() -> NDArray[np.bool_]:
     """Of every code point, whether `normalize` may change it."""
     points = np.zeros(0x110000, bool)
-    pattern = re.compile(f"[{_INVISIBLE}{_MARKS}{_COMPATIBLE}]+")
-    for match in pattern.finditer("".join(map(chr, range(0x110000)))):
-        points[match.start() : match.end()] = True
+    for plane in (0x0, 0x10000, 0xE0000):
+        characters = "".join(map(chr, range(plane, plane + 0x10000)))
+        for match in re.finditer(f"[{_INVISIBLE}{_MARKS}{_COMPATIBLE}]+", characters):
+            points[plane + match.start() : plane + match.end()] = True
     return points
 
 

@@ -158,8 +158,7 @@ def _latin_sentences(
         # No sentence is long enough to tell: all of them together are.
         first, sizes, long = np.array([0]), np.array([len(at)]), np.array([True])
     last = first + sizes - 1
-    begins, ends = words.begin[at[first]], words.end[at[last]]
-    texts = [words.text[b:e] for b, e, yes in zip(begins, ends, long, strict=True) if yes]
+    texts = [_latin_text(words, script, at[a], at[b]) for a, b in zip(first[long], last[long], strict=True)]
     found = iter(detector.languages(texts, target))
     languages = [next(found) if yes else None for yes in long]
     _from_neighbours(languages)
@@ -176,6 +175,14 @@ def _latin_sentences(
             ours[index] = False
             other[stray] = other.get(stray, 0) + 1
     return ours, other
+
+
+def _latin_text(words: Words, script: NDArray[np.uint8], first: int, last: int) -> str:
+    """The text between two words, without what is in other writing systems."""
+    latin = script[first : last + 1] == CLASS[LATIN]
+    if latin.all():
+        return words.text[words.begin[first] : words.end[last]]
+    return " ".join(words.at(index) for index in (first + np.flatnonzero(latin)).tolist())
 
 
 def _from_neighbours(languages: list[str | None]) -> None:

@@ -121,8 +121,8 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)
 def repetition(words: Words) -> float:
     """The share of the text, 0 to 1, that only repeats what stood there three times before.
 
-    Windows of letters are hashed into a table of four to eight cells for each: nothing is random, and a
-    false repeat needs four windows in one cell.
+    Windows of letters are hashed and counted, first in a table small enough to be fast, where different
+    ones may meet, then those that seem to repeat by their whole hashes. Nothing is random.
     """
     kept = words.classes > STOP
     letters = words.points[kept].astype(np.uint64)
@@ -132,8 +132,13 @@ def repetition(words: Words) -> float:
     if n <= _ALLOWED:
         return 0.0
     shift = np.uint64(64 - max(10, (4 * n).bit_length()))
-    cells = np.bincount((_window_hashes(letters, size) >> shift).astype(np.intp))
-    return float(np.maximum(cells - _ALLOWED, 0).sum() / n)
+    hashes = _window_hashes(letters, size)
+    cells = (hashes >> shift).astype(np.intp)
+    suspects = hashes[np.bincount(cells)[cells] > _ALLOWED]
+    if not len(suspects):
+        return 0.0
+    counts = np.unique(suspects, return_counts=True)[1]
+    return float(np.maximum(counts - _ALLOWED, 0).sum() / n)
 
 
 def _window_hashes(letters: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
