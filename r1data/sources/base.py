@@ -12,7 +12,9 @@ from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem, check_problem
 
 #: Facts that only dress a question up or follow from the others: they do not make it another question.
-DRESS = frozenset({"who", "thing", "unit", "variable", "answer", "name", "args", "idea", "solution"})
+DRESS = frozenset(
+    {"who", "thing", "unit", "variable", "answer", "name", "args", "idea", "solution", "options"}
+)
 #: How many questions in a row may be repetitions before a source counts as exhausted.
 PATIENCE = 400
 
@@ -50,7 +52,7 @@ def make_problem(
     ask the same thing in other words, in another language or from another seed: what a split must keep apart.
     """
     facts = dict(meta or {})
-    facts["key"] = digest({k: v for k, v in facts.items() if k not in DRESS} or question, size=8)
+    facts["key"] = digest(_undressed(facts) or question, size=8)
     return check_problem(
         {
             "id": id,
@@ -64,6 +66,14 @@ def make_problem(
         },
         id,
     )
+
+
+def _undressed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _undressed(value) if isinstance(value, Mapping) else value
+        for key, value in facts.items()
+        if key not in DRESS
+    }
 
 
 def distinct(problems: Iterator[Problem], count: int, source: str) -> Iterator[Problem]:

@@ -100,6 +100,16 @@ def test_the_key_ignores_how_a_question_is_dressed():
     assert one["meta"]["key"] == two["meta"]["key"] != other["meta"]["key"]
 
 
+def test_the_key_of_a_choice_is_its_question_whatever_the_options():
+    first, second = ({"kind": "choice", "of": {"kind": "sum", "terms": [1, n]}} for n in (2, 3))
+    one = make_problem("1", "choice", "?", "A", source="x", meta={**first, "options": ["3", "4", "5", "6"]})
+    two = make_problem("2", "choice", "?", "B", source="x", meta={**first, "options": ["9", "3", "5", "6"]})
+    other = make_problem(
+        "3", "choice", "?", "A", source="x", meta={**second, "options": ["3", "4", "5", "6"]}
+    )
+    assert one["meta"]["key"] == two["meta"]["key"] != other["meta"]["key"]
+
+
 def test_random_numbers_depend_on_their_names_only():
     assert rng_for("a", 1).random() == rng_for("a", 1).random() != rng_for("a", 2).random()
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
