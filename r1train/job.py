@@ -48,7 +48,6 @@ class Job:
     rollout: dict[str, Any] = field(default_factory=dict)
     segments: tuple[JobSegment, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
-    scope: str = "response"
     native: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -120,14 +120,16 @@ class Traces(Keys):
     per_problem: PositiveInt = 1
     judge: Judge | None = None
     path: str | None = None
-    repeat: PositiveInt = 1
 
 
 class Mix(Keys):
-    """How many rows of each domain go into the training set: `seed` is 600k reasoning to 200k general."""
+    """How many rows of each domain go into the training set: `seed` is 600k reasoning to 200k general.
+
+    total  samples in all; "fit" is the largest number that keeps the proportions
+    """
 
     quota: str = "seed"
-    total: PositiveInt
+    total: PositiveInt | Literal["fit"] = "fit"
 
 
 class Optim(Keys):
@@ -214,6 +216,8 @@ class RewardModel(Keys):
     scope: Literal["answer", "response"]
     model: str = "$base"
     optim: SftOptim
+    run: Run = Run()
+    backend: dict[str, dict[str, Any]] = {}
 
 
 class RlStage(Keys):
@@ -261,13 +265,17 @@ Stage = Annotated[DataStage | PretrainStage | SftStage | RlStage, Field(discrimi
 
 
 class Recipe(Keys):
-    """A whole run: `stages` in order, each under its name."""
+    """A whole run: `stages` in order, each under its name.
+
+    threads  of engine and trainer on the CPU; one for each core if not given
+    """
 
     name: str
     model: str
     template: str = "think-answer"
     seed: int = 0
     backend: str = "trl"
+    threads: PositiveInt | None = None
     engine: Engine = Engine()
     evaluation: Evaluation
     stages: dict[str, Stage]

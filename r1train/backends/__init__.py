@@ -12,7 +12,6 @@ A backend of your own is a class named in the entry-point group `r1train.backend
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +26,7 @@ class Launch:
     """A command and what it adds to the environment."""
 
     argv: list[str]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from r1rewards.core.store import dump_json, replacing
+from r1rewards.core.formats import dump_json
+from r1rewards.core.store import replacing
 
 #: Written last into a checkpoint; one without it was cut short and does not count.
 COMPLETE = "complete"

@@ -70,10 +70,12 @@ def make_trainer(job: Job) -> Trainer:
         ]
         config = RewardConfig(**settings, max_length=None, disable_dropout=True)
         return RewardTrainer(args=config, train_dataset=Dataset.from_list(data), **shared)
-    data = [{"input_ids": ids(row["prompt"], row["text"]), "labels": int(row["label"])} for row in rows]
+    labelled: list[dict[str, Any]] = [
+        {"input_ids": ids(row["prompt"], row["text"]), "labels": int(row["label"])} for row in rows
+    ]
     return PointwiseTrainer(
         args=TrainingArguments(**settings, remove_unused_columns=False),
-        train_dataset=Dataset.from_list(data),
+        train_dataset=Dataset.from_list(labelled),
         data_collator=DataCollatorWithPadding(tokenizer),
         **shared,
     )

