@@ -30,9 +30,6 @@ from r1rewards.core.store import numbered_rows
 if TYPE_CHECKING:
     import polars as pl
 
-_BATCH = 256
-_TABLE_BITS = 24
-
 
 class Benchmark(BaseModel):
     """One file of items to guard.
@@ -126,11 +123,14 @@ class Items:
         self._items: list[_Item] = []
         self._by_gram: dict[int, list[int]] = {}
         listed = [item for item in items if item[2].strip()]
-        for first in range(0, len(listed), _BATCH):
-            self._index(listed[first : first + _BATCH])
-        self._maybe = np.zeros(1 << _TABLE_BITS, np.bool_)
+        for first in range(0, len(listed), words.BATCH):
+            self._index(listed[first : first + words.BATCH])
         self._sorted = np.sort(np.fromiter(self._by_gram, np.uint64, len(self._by_gram)))
-        self._maybe[_slots(self._sorted)] = True
+        # a table of flags, small enough for a core's cache, that passes about one n-gram in sixteen
+        bits = min(26, max(8, (16 * len(self._by_gram)).bit_length()))
+        self._shift = np.uint64(64 - bits)
+        self._maybe = np.zeros(1 << bits, np.bool_)
+        self._maybe[self._sorted >> self._shift] = True
 
     @classmethod
     def load(cls, benchmarks: Sequence[Benchmark], n: int) -> Items:
@@ -156,12 +156,12 @@ class Items:
 
     def hits(
         self, prompts: Sequence[str], questions: Sequence[str], texts: Sequence[str]
-    ) -> Iterator[_Hit | None]:
+    ) -> list[_Hit | None]:
         """For each row its strongest overlap, or None. `questions` are the prompts' last user turns."""
         size = len(prompts)
         cut = words.cut([*prompts, *texts])
         hashes, firsts = words.ngrams(cut, self.n)
-        candidates = np.flatnonzero(self._maybe[_slots(hashes)])
+        candidates = np.flatnonzero(self._maybe[hashes >> self._shift])
         hashes, firsts = hashes[candidates], firsts[candidates]
         found = np.searchsorted(self._sorted, hashes)
         found[found == len(self._sorted)] = 0
@@ -169,15 +169,14 @@ class Items:
         by_row: dict[int, list[tuple[int, int]]] = {}
         for gram, first in zip(hashes[real].tolist(), firsts[real].tolist(), strict=True):
             by_row.setdefault(int(cut.text[first]) % size, []).append((gram, first))
-        counts = cut.count()
-        for row in range(size):
-            hit = self._strongest(cut, row, by_row[row]) if row in by_row else None
-            if self._short and counts[row] < 2 * self.n:
-                for whole in {prompts[row], questions[row]}:
-                    name = self._short.get(words.question_key(whole))
-                    if name is not None:
-                        hit = _Hit(name, "same_question", 1.0, whole.strip())
-            yield hit
+        found_in = {row: self._strongest(cut, row, grams) for row, grams in by_row.items()}
+        short = np.flatnonzero(cut.count()[:size] < 2 * self.n) if self._short else ()
+        for row in map(int, short):
+            for whole in {prompts[row], questions[row]}:
+                name = self._short.get(words.question_key(whole))
+                if name is not None:
+                    found_in[row] = _Hit(name, "same_question", 1.0, whole.strip())
+        return [found_in.get(row) for row in range(size)]
 
     def _strongest(self, cut: words.Words, row: int, grams: list[tuple[int, int]]) -> _Hit | None:
         """The verified overlap that covers most. The row's prompt is text number `row` in `cut`."""
@@ -219,18 +218,23 @@ def overlap(table: Table, items: Items, coverage: float) -> pl.DataFrame:
     threshold: list[float | None] = [None] * size
     match: list[str | None] = [None] * size
     span: list[str | None] = [None] * size
-    row = 0
-    for batch in table.batches("prompt", "text", size=_BATCH):
+    for row, hit in enumerate(_hits(table, items)):
+        if hit is not None:
+            rule[row], value[row], threshold[row] = hit.rule, hit.value, coverage
+            match[row], span[row] = hit.item, hit.span
+            if hit.value >= coverage:
+                fate[row] = DROPPED
+    return fates(table, fate=fate, rule=rule, value=value, threshold=threshold, match=match, span=span)
+
+
+def _hits(table: Table, items: Items) -> Iterator[_Hit | None]:
+    for batch in table.batches("prompt", "text"):
         prompts, questions = _prompts(batch)
         texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
-        for hit in items.hits(prompts, questions, texts):
-            if hit is not None:
-                rule[row], value[row], threshold[row] = hit.rule, hit.value, coverage
-                match[row], span[row] = hit.item, hit.span
-                if hit.value >= coverage:
-                    fate[row] = DROPPED
-            row += 1
-    return fates(table, fate=fate, rule=rule, value=value, threshold=threshold, match=match, span=span)
+        half = words.BATCH // 2  # a row is two texts
+        for first in range(0, len(prompts), half):
+            rows = slice(first, first + half)
+            yield from items.hits(prompts[rows], questions[rows], texts[rows])
 
 
 def _prompts(batch: Any) -> tuple[list[str], list[str]]:
@@ -272,7 +276,3 @@ def _text(value: Any, where: str) -> str:
     if isinstance(value, list) and all(isinstance(turn, Mapping) for turn in value):
         return question_of(messages(value))
     raise UserError(f"{where}: a question is text or messages, not {type(value).__name__}")
-
-
-def _slots(hashes: words.U64) -> words.U64:
-    return hashes >> np.uint64(64 - _TABLE_BITS)

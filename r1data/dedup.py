@@ -11,7 +11,7 @@ needs them. `by="response"` compares prompt and response, every row by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from r1data import words
 from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
 from r1data.minhash import MIN_THRESHOLD, near_groups
 from r1rewards.core.errors import UserError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 By = Literal["problem", "response"]
-_BATCH = 256
-
 I64 = NDArray[np.int64]
 
 
@@ -63,7 +62,7 @@ def _decide(table: Table, by: By, near: bool, threshold: float) -> pl.DataFrame:
     units = _units(table, by)
     rank = _rank(table, units)
     texts = _Texts(table, units, by)
-    leaders = _best(_exact_groups(texts.digests()), rank)
+    leaders = _best(exact_groups(texts), rank)
     size = len(leaders)
     duplicate = leaders != np.arange(size)
     near_duplicate = np.zeros(size, np.bool_)
@@ -145,29 +144,18 @@ class _Texts:
         self._wanted = np.zeros(len(units), np.bool_)
         self._wanted[self.first_row] = True
 
-    def __iter__(self) -> Iterator[list[str]]:
-        """The texts in the order of the units, a batch at a time."""
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        """The texts in the order of the units, a batch at a time (`r1data.words.BATCH`)."""
         import pyarrow as pa
 
         start = 0
-        for batch in self._table.batches("prompt", *(["text"] if self._whole else []), size=_BATCH):
+        for batch in self._table.batches("prompt", *(["text"] if self._whole else [])):
             wanted = self._wanted[start : start + batch.num_rows]
             start += batch.num_rows
             if not wanted.any():
                 continue
-            yield _joined(batch if wanted.all() else batch.filter(pa.array(wanted)), self._whole)
-
-    def digests(self) -> NDArray[np.uint64]:
-        """128 bits per unit, as two columns."""
-        import xxhash
-
-        digests = np.empty((self.count, 2), np.uint64)
-        unit = 0
-        for texts in self:
-            blob = b"".join([xxhash.xxh3_128_digest(text.encode("utf-8", "replace")) for text in texts])
-            digests[unit : unit + len(texts)] = np.frombuffer(blob, np.uint64).reshape(-1, 2)
-            unit += len(texts)
-        return digests
+            chosen = batch if wanted.all() else batch.filter(pa.array(wanted))
+            yield from words.batches(_joined(chosen, self._whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +168,7 @@ class _Chosen:
     def __len__(self) -> int:
         return len(self.units)
 
-    def __iter__(self) -> Iterator[list[str]]:
+    def __iter__(self) -> Iterator[Sequence[str]]:
         wanted = np.zeros(self.texts.count, np.bool_)
         wanted[self.units] = True
         unit = 0
@@ -202,9 +190,14 @@ def _joined(batch: Any, whole: bool) -> list[str]:
     ]
 
 
-def _exact_groups(digests: NDArray[np.uint64]) -> I64:
-    """For each unit the first one with the same digest."""
-    _, first, inverse = np.unique(digests.view("V16").ravel(), return_index=True, return_inverse=True)
+def exact_groups(batches: Iterable[Sequence[str]]) -> I64:
+    """For each text the first one that is equal to it, by a hash of 128 bits."""
+    import xxhash
+
+    digest = xxhash.xxh3_128_digest
+    blobs = [b"".join([digest(text.encode("utf-8", "replace")) for text in batch]) for batch in batches]
+    digests = np.frombuffer(b"".join(blobs), "V16")
+    _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
     return first[inverse]
 
 

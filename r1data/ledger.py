@@ -46,13 +46,13 @@ class Table:
     keys: pl.DataFrame
     work: Path
 
-    def batches(self, *columns: str, size: int = CHUNK_ROWS) -> Iterator[pa.RecordBatch]:
+    def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
         """The rows in order, only these columns (those that exist)."""
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(self.path) as file:
             names = [name for name in columns if name in file.schema_arrow.names]
-            yield from file.iter_batches(size, columns=names or None)
+            yield from file.iter_batches(CHUNK_ROWS, columns=names or None)
 
     @property
     def columns(self) -> list[str]:

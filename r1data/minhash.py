@@ -9,7 +9,7 @@ makes groups. By the bands' arithmetic a pair of similarity 0.7 is a candidate w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class Batches(Protocol):
     """Texts that can be read more than once, in batches."""
 
     def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[list[str]]: ...
+    def __iter__(self) -> Iterator[Sequence[str]]: ...
 
 
 def near_groups(texts: Batches, threshold: float, spill: Path) -> tuple[I64, NDArray[np.float64]]:
@@ -60,7 +60,7 @@ def near_groups(texts: Batches, threshold: float, spill: Path) -> tuple[I64, NDA
     return _components(len(texts), pairs[close]), highest
 
 
-def shingles(texts: list[str]) -> tuple[U32, I64]:
+def shingles(texts: Sequence[str]) -> tuple[U32, I64]:
     """The hashed runs of words of each text, and where each text's begin.
 
     A text of fewer words than a run is one shingle, itself, signs included: short questions differ by them.
@@ -76,6 +76,15 @@ def shingles(texts: list[str]) -> tuple[U32, I64]:
         hashes = np.insert(hashes, np.searchsorted(firsts, cut.begin[short]), np.array(whole, np.uint64))
         counts[short] = 1
     return (hashes >> np.uint64(32)).astype(np.uint32), np.concatenate(([0], np.cumsum(counts)))
+
+
+def _distinct(hashed: U32, begin: I64) -> tuple[U32, I64]:
+    """The different shingles of each text, sorted, one text after the other, and how many each has."""
+    text = np.repeat(np.arange(len(begin) - 1, dtype=np.uint64), np.diff(begin))
+    keys = np.sort((text << np.uint64(32)) | hashed)
+    keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+    counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(begin) - 1)
+    return keys.astype(np.uint32), counts
 
 
 def minhash(hashed: U32, begin: I64) -> U32:
@@ -138,10 +147,9 @@ class ShingleSets:
                 chosen = wanted[at : at + len(batch)]
                 picked = [text for text, take in zip(batch, chosen, strict=True) if take]
                 if picked:
-                    hashed, begin = shingles(picked)
-                    sets = [np.unique(hashed[begin[i] : begin[i + 1]]) for i in range(len(picked))]
-                    lengths[at + np.flatnonzero(chosen)] = [len(one) for one in sets]
-                    file.writelines(one.tobytes() for one in sets)
+                    values, counts = _distinct(*shingles(picked))
+                    lengths[at + np.flatnonzero(chosen)] = counts
+                    file.write(values.tobytes())
                 at += len(batch)
         self._begin = np.concatenate(([0], np.cumsum(lengths)))
         self._stored = np.memmap(path, np.uint32, "r") if self._begin[-1] else np.empty(0, np.uint32)

@@ -8,13 +8,14 @@ problem that is always or never solved teaches nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from r1data import words
 from r1data.flat import uid_hash, unflatten
 from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
 from r1data.minhash import ShingleSets
@@ -25,7 +26,6 @@ from r1rewards.core.store import numbered_rows, read_rows, write_rows
 if TYPE_CHECKING:
     import polars as pl
 
-_BATCH = 256
 Rates = Mapping[str, tuple[int, int]]
 
 
@@ -137,9 +137,9 @@ class _Responses:
     def __len__(self) -> int:
         return self.table.keys.height
 
-    def __iter__(self) -> Iterator[list[str]]:
-        for batch in self.table.batches("text", size=_BATCH):
-            yield batch.column("text").to_pylist()
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        for batch in self.table.batches("text"):
+            yield from words.batches(batch.column("text").to_pylist())
 
 
 def _responses(table: Table, k: int, similarity: float, seed: int) -> pl.DataFrame:

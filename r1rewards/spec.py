@@ -248,6 +248,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         domains=entry.domains,
         from_step=entry.from_step,
         until_step=entry.until_step,
+        options=options,
     )
 
 
