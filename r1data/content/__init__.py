@@ -13,10 +13,12 @@ from collections.abc import Collection, Iterator
 from importlib.resources import files
 from typing import Any, TypedDict
 
+from r1data.sources.base import digest
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Message, messages
 from r1rewards.core.settings import suggest
 
+_ENDS = ".!?;:。！？；："
 NAMES = ("traces", "general", "safety")
 
 
@@ -61,8 +63,8 @@ def pairs(ids: Collection[str] | None = None) -> list[Pair]:
     harmless = [row for row in load("safety") if not row["harmful"] and (ids is None or row["id"] in ids)]
     made = [_pair(row, row["worse"], "written") for row in general]
     made += [_pair(row, row["refusal"], "refusal") for row in harmless]
-    for number, row in enumerate(general):
-        made += _mechanical(row, general, number)
+    for row in general:
+        made += _mechanical(row, general)
     return made
 
 
@@ -81,7 +83,7 @@ def labels(ids: Collection[str] | None = None) -> list[Label]:
     return made
 
 
-def _mechanical(row: dict[str, Any], rows: list[dict[str, Any]], number: int) -> Iterator[Pair]:
+def _mechanical(row: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[Pair]:
     answer = row["answer"]
     others = [other for other in rows if other["language"] == row["language"] and other is not row]
     others = [other for other in others if other["answer"] != answer]
@@ -91,8 +93,11 @@ def _mechanical(row: dict[str, Any], rows: list[dict[str, Any]], number: int) ->
     units, joint = (list(answer), "") if row["language"] == "zh" else (answer.split(), " ")
     if len(units) < 8:
         return
-    if number % 2:
-        yield _pair(row, joint.join(units[: len(units) * 3 // 5]), "cut")
+    if int(digest(row["id"]), 16) % 2:
+        head = units[: len(units) * 3 // 5]
+        while head[-1][-1] in _ENDS:  # a cut between two sentences would leave a good answer
+            head.pop()
+        yield _pair(row, joint.join(head), "cut")
     else:
         head = units[: max(3, len(units) // 4)]
         repeats = len(units) // len(head) + 2

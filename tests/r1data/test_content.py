@@ -101,6 +101,7 @@ def test_pairs_never_reject_what_they_choose_and_are_the_same_each_time():
     assert {pair["kind"] for pair in made} == {"written", "refusal", "other", "cut", "loop"}
     for pair in made:
         assert pair["chosen"] != pair["rejected"] and pair["prompt"][0]["role"] == "user"
+        assert pair["kind"] != "cut" or pair["rejected"][-1] not in ".!?。！？"
 
 
 def test_ids_keep_a_split_apart():
