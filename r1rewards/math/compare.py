@@ -14,6 +14,7 @@ from r1rewards.math.units import word_set
 
 _MAX_ITEMS = 64
 _MAX_SIGNS = 5
+_SETS = word_set("interval set builder union meet minus numbers")
 _COORDINATES = frozenset("xyz")
 _PARAMETERS = frozenset("nkmtlC")
 
@@ -79,6 +80,8 @@ def same(gold: Node, answer: Node) -> bool | None:
         return same(gold, answer.args[0]) if len(answer.args) == 1 else False
     if is_infinite(gold) or is_infinite(answer):
         return gold == answer
+    if _has_set(answer) and not _has_set(gold):
+        return False
     return equal(gold, answer)
 
 
@@ -86,6 +89,10 @@ _SCALARS = word_set(
     "num sym add neg mul div pow root fn fact percent degree app abs floor ceil binom big base prime "
     "quantity ratio pm mp"
 )
+
+
+def _has_set(node: Node) -> bool:
+    return node.op in _SETS or any(map(_has_set, node.args))
 
 
 def words(text: str) -> list[str]:

@@ -13,13 +13,10 @@ from r1rewards.math.expression import Node, parse
 from r1rewards.math.extract import boxed
 from r1rewards.math.normalize import clean
 from r1rewards.math.scalars import AnswerBeyondCapError, GoldBeyondCapError
-from r1rewards.math.tokens import MAX_CHARACTERS, UnknownCommand, Unreadable
-from r1rewards.math.units import is_unit_word, word_set
+from r1rewards.math.tokens import MAX_CHARACTERS, NeedsAlgebra, Unreadable
+from r1rewards.math.units import is_unit_word
 
 Outcome = Literal["right", "wrong", "undecided", "gold"]
-
-#: Commands that only the slow tier understands.
-ALGEBRA = word_set("lim limsup liminf partial iint oint")
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
@@ -69,8 +66,8 @@ def gold_of(text: str) -> Gold:
         return Gold(cleaned, None, "text")
     try:
         node = parse(text)
-    except UnknownCommand as error:
-        return Gold(cleaned, None, "algebra" if error.name in ALGEBRA else "unreadable", str(error))
+    except NeedsAlgebra as error:
+        return Gold(cleaned, None, "algebra", str(error))
     except Unreadable as error:
         return Gold(cleaned, None, "text" if _WORD.search(cleaned) else "unreadable", str(error))
     except RecursionError:
@@ -176,9 +173,8 @@ def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
     for text, thousands in _readings(gold, answer, cleaned):
         try:
             outcome = _same(node, parse(text, thousands=thousands))
-        except UnknownCommand as error:
-            unsure |= error.name in ALGEBRA
-            problem = str(error)
+        except NeedsAlgebra:
+            unsure = True
             continue
         except Unreadable as error:
             problem = problem or str(error)

@@ -17,12 +17,8 @@ class Unreadable(Exception):
     """The text is no answer that this grammar knows; the message says what stood in the way."""
 
 
-class UnknownCommand(Unreadable):
-    """A LaTeX command that this grammar does not know; `name` is without the backslash."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the command \\{name[:20]}")
-        self.name = name
+class NeedsAlgebra(Unreadable):
+    """A command whose meaning takes algebra, such as a limit."""
 
 
 class Token(NamedTuple):
@@ -133,6 +129,7 @@ _STRUCTURES = word_set(
     "frac sqrt binom dbinom tbinom lfloor rfloor lceil rceil sum prod int begin end overline dot mathbb "
     "infty emptyset varnothing ldots cdots dots dotsc dotsb"
 )
+_ALGEBRA = word_set("lim limsup liminf partial iint oint")
 _ALIASES = {"dbinom": "binom", "tbinom": "binom", "varnothing": "emptyset"} | dict.fromkeys(
     ("cdots", "dots", "dotsc", "dotsb"), "ldots"
 )
@@ -276,8 +273,11 @@ class _Scanner:
             self.add("stop", name)
         elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
             self._argument()
+        elif name in _ALGEBRA:
+            raise NeedsAlgebra(f"the command \\{name}")
         else:
-            raise UnknownCommand(name)
+            # Whatever it means, it equals itself and nothing else.
+            self.add("sym", "\\" + name[:40])
 
     def _structure(self, name: str) -> None:
         if name in ("overline", "dot"):

@@ -1,0 +1,282 @@
+"""Math graders side by side on the same cases: r1rewards, math-verify, TRL's and verl's.
+
+    python bench/math_graders.py                          # what this environment holds
+    python bench/math_graders.py --peers .bench-env/bin/python     # verl too, from `make bench-env`
+
+Each grader runs in a process of its own, one case after another on one core; its imports and one warm-up
+case are not timed. Three sets of cases, from the folder that R1KIT_DATA names:
+
+    core   labelled (gold, response) pairs, those left out that need a judge or a policy: accuracy
+    real   outputs of real models with their golds, which repeat as they do in training: cases per second
+    hard   the core cases whose gold is not a number, each once: cases per second
+
+"wrong accepted" is the share of the wrong answers that get a 1, "right rejected" the share of the right ones
+that do not; an abstention counts as not accepted. p99 is over all cases. A case that takes longer than
+`--hang` seconds is a hang: its process is killed, and the next case starts a new one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib.util
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+Grade = Callable[[str, str], "float | None"]
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("R1KIT_DATA", ROOT / "../shared/data"))
+
+# verl's package imports its whole trainer; its graders need only their own files.
+if (_verl := importlib.util.find_spec("verl")) is not None and _verl.submodule_search_locations:
+    _folder = Path(next(iter(_verl.submodule_search_locations)))
+    for _name in ("verl", "verl.utils", "verl.utils.reward_score"):
+        _module = types.ModuleType(_name)
+        _module.__path__ = [str(_folder.joinpath(*_name.split(".")[1:]))]
+        sys.modules[_name] = _module
+    sys.modules["verl.utils.metric"] = types.ModuleType("verl.utils.metric")
+    sys.modules["verl.utils.metric"].Metric = object  # type: ignore[attr-defined]
+
+
+# -- graders: response, gold -> reward; None abstains
+
+
+def r1rewards() -> Grade:
+    from r1rewards.math import check
+
+    return lambda response, gold: check(response, gold).value
+
+
+def math_verify() -> Grade:
+    from math_verify import parse, verify
+
+    def grade(response: str, gold: str) -> float:
+        wanted = parse(gold if "$" in gold or "\\boxed" in gold else f"${gold}$")
+        return float(verify(wanted, parse(response)))
+
+    return grade
+
+
+def trl_accuracy_reward() -> Grade:
+    from trl.rewards import accuracy_reward
+
+    def grade(response: str, gold: str) -> float | None:
+        wanted = gold if "$" in gold or "\\boxed" in gold else f"${gold}$"
+        return accuracy_reward([[{"role": "assistant", "content": response}]], [wanted])[0]
+
+    return grade
+
+
+def verl_math_verify() -> Grade:
+    from verl.utils.reward_score.math_verify import compute_score
+
+    return lambda response, gold: float(compute_score(response, gold))
+
+
+def verl_prime_math() -> Grade:
+    from verl.utils.reward_score.prime_math import compute_score
+
+    return lambda response, gold: float(compute_score(response, gold)[0])
+
+
+def verl_math_dapo() -> Grade:
+    from verl.utils.reward_score.math_dapo import compute_score
+
+    return lambda response, gold: float(compute_score(response, gold)["acc"])
+
+
+def verl_math_reward() -> Grade:
+    from verl.utils.reward_score.math_reward import compute_score
+
+    return lambda response, gold: float(compute_score(response, gold))
+
+
+HERE = {"r1rewards": r1rewards, "math-verify": math_verify, "TRL accuracy_reward": trl_accuracy_reward}
+PEERS = {
+    "verl math_verify": verl_math_verify,
+    "verl prime_math": verl_prime_math,
+    "verl math_dapo": verl_math_dapo,
+    "verl math_reward": verl_math_reward,
+}
+
+
+# -- cases
+
+
+def rows(name: str) -> Iterator[dict[str, Any]]:
+    with gzip.open(DATA / f"{name}.jsonl.gz", "rt") as lines:
+        yield from map(json.loads, lines)
+
+
+def core_cases() -> list[dict[str, Any]]:
+    return [
+        row
+        for row in rows("math_equivalence_half")
+        if "judge-needed" not in row["kind"] and "policy" not in row["kind"]
+    ]
+
+
+def real_cases() -> Iterator[dict[str, str]]:
+    for row in rows("qwen25math_8samples_math"):
+        yield from ({"response": sample, "gold": row["gt"]} for sample in row["samples"])
+    for row in rows("math_think_traces"):
+        yield {"response": row["response"], "gold": row["ground_truth"]}
+    for row in rows("gsm8k_model_solutions_half"):
+        gold = row["ground_truth"].rpartition("A:")[2].strip()
+        for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
+            yield {"response": row[model]["solution"], "gold": gold}
+
+
+# -- one grader in one process: cases in, a line of [reward, seconds] per case out
+
+
+def serve(name: str) -> None:
+    grade = (HERE | PEERS)[name]()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    grade(r"so \boxed{\frac{2}{4}}", r"\frac{1}{2}")
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        case = json.loads(line)
+        started = time.perf_counter()
+        try:
+            reward = grade(case["response"], case["gold"])
+        except Exception as error:  # noqa: BLE001 - what a grader raises is part of the result
+            reward = None
+            print(f"{name}: {type(error).__name__}: {error}"[:200], file=sys.stderr)
+        print(json.dumps([reward, time.perf_counter() - started]), file=answers, flush=True)
+
+
+class Grader:
+    """The parent's side: a process that is replaced when a case hangs."""
+
+    def __init__(self, name: str, python: str, hang_s: float) -> None:
+        self.name, self.python, self.hang_s = name, python, hang_s
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [self.python, __file__, "--serve", self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"{self.name} does not start with {self.python}")
+        return process
+
+    def grade(self, case: dict[str, Any]) -> tuple[float | None, float, bool]:
+        """The reward, the seconds, and whether the case hung."""
+        self.process = self.process or self.start()
+        process = self.process
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps({"response": case["response"], "gold": case["gold"]}) + "\n")
+        process.stdin.flush()
+        if not select.select([process.stdout], [], [], self.hang_s)[0]:
+            self.close()
+            return None, self.hang_s, True
+        reward, seconds = json.loads(process.stdout.readline())
+        return reward, seconds, False
+
+    def close(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+def measure(name: str, python: str, hang_s: float, limit: int | None) -> dict[str, Any]:
+    grader = Grader(name, python, hang_s)
+    core, real = core_cases()[:limit], list(real_cases())[:limit]
+    results = [grader.grade(case) for case in core]
+    timed = [grader.grade(case) for case in real]
+    grader.close()
+    # A fresh process, so that nothing of the core run is remembered.
+    hard = [case for case in core if "number" not in case["kind"]]
+    hard_timed = [grader.grade(case) for case in hard]
+    grader.close()
+    wrong = [reward == 1 for (reward, _, _), case in zip(results, core, strict=True) if not case["expected"]]
+    right = [reward == 1 for (reward, _, _), case in zip(results, core, strict=True) if case["expected"]]
+    every = sorted(seconds for _, seconds, _ in [*results, *timed])
+    return {
+        "grader": name,
+        "accuracy": 100 * (sum(right) + len(wrong) - sum(wrong)) / len(core),
+        "wrong accepted": 100 * sum(wrong) / max(1, len(wrong)),
+        "right rejected": 100 * (len(right) - sum(right)) / max(1, len(right)),
+        "abstained": 100 * sum(reward is None for reward, _, _ in results) / len(core),
+        "real/s": len(timed) / sum(seconds for _, seconds, _ in timed),
+        "hard/s": len(hard_timed) / sum(seconds for _, seconds, _ in hard_timed),
+        "p99 ms": 1000 * every[int(0.99 * (len(every) - 1))],
+        "hangs": sum(hung for *_, hung in [*results, *timed]),
+        "cases": [len(core), len(real), len(hard)],
+    }
+
+
+def table(measured: list[dict[str, Any]]) -> Iterator[str]:
+    base = next((row for row in measured if row["grader"] == "math-verify"), None)
+    columns = [
+        "accuracy",
+        "wrong accepted",
+        "right rejected",
+        "abstained",
+        "real/s",
+        "hard/s",
+        "p99 ms",
+        "hangs",
+    ]
+    yield "| grader | " + " | ".join(columns) + " | real, hard against math-verify |"
+    yield "|---" * (len(columns) + 2) + "|"
+    for row in measured:
+        cells = [
+            f"{row[column]:.1f}" if column not in ("real/s", "hard/s", "hangs") else f"{row[column]:,.0f}"
+            for column in columns
+        ]
+        ratio = (
+            f"{row['real/s'] / base['real/s']:.1f}x, {row['hard/s'] / base['hard/s']:.1f}x" if base else ""
+        )
+        yield f"| {row['grader']} | " + " | ".join(cells) + f" | {ratio} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", help="the Python of an environment that holds verl (make bench-env)")
+    parser.add_argument("--only", action="append", help="the name of a grader; may be given more than once")
+    parser.add_argument("--hang", type=float, default=30.0, help="seconds after which a case is a hang")
+    parser.add_argument("--limit", type=int, help="the first N cases of each set, for a quick look")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return
+    graders = dict.fromkeys(HERE, sys.executable)
+    graders |= dict.fromkeys(PEERS, options.peers) if options.peers else {}
+    measured = []
+    for name, python in graders.items():
+        if options.only and name not in options.only:
+            continue
+        print(f"{name} ...", file=sys.stderr)
+        measured.append(measure(name, python, options.hang, options.limit))
+    core, real, hard = measured[0]["cases"]
+    print(f"{core} core cases, {real} real model outputs, {hard} hard cases; one core each\n")
+    print("\n".join(table(measured)))
+    if options.json:
+        options.json.write_text(json.dumps(measured, indent=1))
+
+
+if __name__ == "__main__":
+    main()
