@@ -171,6 +171,7 @@ def judge(
                 yield {**row, "verdict": verdict.to_dict()}
 
         write_rows(output, rows())
+    log.unlink(missing_ok=True)  # of use only where the engine failed
     line = {"graded": tally.values, "mean": tally.mean, "abstained": tally.abstained, "errors": tally.errors}
     if as_json:
         typer.echo(json.dumps(line))
