@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from r1rewards.code import in_process, kernel, python_program, seccomp, served, tester
+from r1rewards.code import in_process, kernel, python_program, root, seccomp, served, tester
 
 CONTROL, JOB, PROGRAM = 3, 4, 5
 #: In place of a command: the compiled program that the controller sent.
@@ -93,8 +93,6 @@ def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
         with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
     os.chdir(scratch)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
     _set_limits(limits, job["address_space"])
     kernel.set_dumpable(False)
     if tier == "C":
@@ -108,15 +106,14 @@ def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
 
 
 def _rules(features: dict[str, Any], scratch: str) -> list[kernel.PathRule]:
-    seen = ["/"] if features["tier"] == "A" else [path for path in features["paths"] if os.path.exists(path)]
-    rules = [kernel.PathRule(path, kernel.READ | kernel.EXECUTE) for path in seen]
-    devices = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
-    rules += [
-        kernel.PathRule(path, kernel.READ_FILE | kernel.WRITE_FILE)
-        for path in devices
-        if os.path.exists(path)
-    ]
-    return [*rules, kernel.PathRule(scratch, kernel.SCRATCH | kernel.EXECUTE)]
+    scratched = kernel.PathRule(scratch, kernel.SCRATCH | kernel.EXECUTE)
+    writable = kernel.READ_FILE | kernel.WRITE_FILE
+    if features["tier"] == "A":
+        seen = kernel.PathRule("/", kernel.READ | kernel.EXECUTE)
+        return [seen, kernel.PathRule("/dev", writable), scratched]
+    rules = [kernel.PathRule(path, kernel.READ | kernel.EXECUTE) for path in features["paths"]]
+    rules += [kernel.PathRule(f"/dev/{name}", writable) for name in root.DEVICES]
+    return [rule for rule in rules if os.path.exists(rule.path)] + [scratched]
 
 
 def _set_limits(limits: dict[str, Any], address_space: bool) -> None:
@@ -231,7 +228,7 @@ class _Clock:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self.restart()
+        self._wall, self._cpu, self._waited = time.monotonic(), 0.0, 0.0  # it is new
 
     def restart(self) -> None:
         self._wall, self._cpu, self._waited = time.monotonic(), _cpu_s(self._pid), _waited_s(self._pid)

@@ -143,14 +143,17 @@ def no_new_privileges() -> None:
     _prctl("PR_SET_NO_NEW_PRIVS", _PR_SET_NO_NEW_PRIVS, 1)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability, also those that a later exec could bring back."""
+def drop_bounding_set() -> None:
+    """Let no later exec bring a capability back; the present ones stay."""
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
-            break  # past the last capability of this kernel, or not allowed to: the sets below are empty
+            break  # past the last capability of this kernel, or there is nothing to drop
+
+
+def drop_capabilities() -> None:
+    """Give up every capability."""
     _libc.prctl(_PR_CAP_AMBIENT, ctypes.c_ulong(4), 0, 0, 0)
-    header = struct.pack("Ii", 0x20080522, 0)
-    _call("capset", header, bytes(24))
+    _call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
 
 
 def seccomp(program: bytes) -> None:

@@ -1,7 +1,5 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
-# This runs inside, where pathlib is not loaded.
-
 from __future__ import annotations
 
 import _sitebuiltins
@@ -22,13 +20,12 @@ _SEED = 0
 
 
 def prepare(name: str) -> dict[str, Any]:
-    """A fresh module called `name`, and streams, signals and random numbers as a new interpreter has them."""
+    """A fresh module called `name`, and signals and random numbers as a new interpreter has them.
+
+    The streams are those that the server was started with: nothing has passed through them, and their
+    descriptors are the child's own by now.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", encoding="utf-8", newline="\n", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-    for stream in ("stdin", "stdout", "stderr"):
-        setattr(sys, f"__{stream}__", getattr(sys, stream))
     sys.argv = ["program.py"]
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")

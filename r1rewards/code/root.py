@@ -17,7 +17,7 @@ from r1rewards.code import kernel
 BOX_ID = 64997
 
 _ROOT = "/tmp"  # any folder that is always there; the mount on it is private to the server
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
 
@@ -62,7 +62,7 @@ def _build(paths: Iterable[str]) -> None:
     # The sources are opened before the new root covers whatever lies below it.
     real: dict[str, int] = {}
     links: dict[str, str] = {}
-    for path in (*paths, *(f"/dev/{name}" for name in _DEVICES)):
+    for path in (*paths, *(f"/dev/{name}" for name in DEVICES)):
         _resolve(path, real, links)
     for path in [path for path in real if any(path.startswith(other + "/") for other in real)]:
         os.close(real.pop(path))  # it comes with the folder that it lies in

@@ -76,61 +76,69 @@ _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _NUMBER, _ARCHITECTURE = 0, 4
 
 
+#: One BPF instruction: code, jump if true, jump if false, value.
+_Instruction = tuple[int, int, int, int]
+
+
 def _errno(code: int) -> int:
     return 0x00050000 | code
 
 
-def _argument(index: int) -> int:
-    return 16 + 8 * index  # the low half; both machines are little-endian
+_EPERM, _ENOSYS = _errno(errno.EPERM), _errno(errno.ENOSYS)
 
 
-class _Filter:
-    def __init__(self) -> None:
-        self.instructions: list[bytes] = []
+def _returns(answer: int) -> list[_Instruction]:
+    return [(_RETURN, 0, 0, answer)]
 
-    def add(self, code: int, value: int, true: int = 0, false: int = 0) -> None:
-        self.instructions.append(struct.pack("HBBI", code, true, false, value))
 
-    def deny(self, number: int, answer: int = _errno(errno.EPERM)) -> None:
-        self.add(_JUMP_EQUAL, number, 0, 1)
-        self.add(_RETURN, answer)
+def _argument_equals(index: int, wanted: int) -> list[_Instruction]:
+    """Allow where the low half of an argument is `wanted`; both machines are little-endian."""
+    load = (_LOAD, 0, 0, 16 + 8 * index)
+    return [load, (_JUMP_EQUAL, 1, 0, wanted), *_returns(_EPERM), *_returns(_ALLOW)]
 
-    def deny_unless_equal(self, number: int, argument: int, wanted: int) -> None:
-        self.add(_JUMP_EQUAL, number, 0, 4)
-        self.add(_LOAD, _argument(argument))
-        self.add(_JUMP_EQUAL, wanted, 0, 1)
-        self.add(_RETURN, _ALLOW)
-        self.add(_RETURN, _errno(errno.EPERM))
+
+def _rules(column: int, pid: int | None) -> dict[int, list[_Instruction]]:
+    """What happens to each system call that is not simply allowed."""
+    clone: list[_Instruction] = [
+        (_LOAD, 0, 0, 16),
+        (_JUMP_ANY_BIT, 0, 1, _NAMESPACES),
+        *_returns(_EPERM),
+    ]
+    if pid is not None:
+        clone += [(_JUMP_ANY_BIT, 1, 0, _CLONE_THREAD), *_returns(_EPERM)]
+    rules = {
+        _CLONE[column]: [*clone, *_returns(_ALLOW)],
+        _CLONE3[column]: _returns(_ENOSYS),  # its flags lie in memory, where no filter can look
+        _SOCKETPAIR[column]: _argument_equals(0, _AF_UNIX),
+        **{numbers[column]: _argument_equals(numbers[2], 0) for numbers in SELF_ONLY.values()},
+    }
+    denied = [numbers[column] for numbers in DENIED.values()]
+    if pid is not None:
+        denied += [numbers[column] for numbers in (*FORKS.values(), *KILLS.values())]
+        rules[_TGKILL[column]] = _argument_equals(0, pid)
+    return rules | {number: _returns(_EPERM) for number in denied if number is not None}
+
+
+def _tree(rules: list[tuple[int, list[_Instruction]]]) -> list[_Instruction]:
+    """A binary search for the call's number: the kernel runs it for every call when it is installed."""
+    if len(rules) == 1:
+        number, rule = rules[0]
+        return [(_JUMP_EQUAL, 1, 0, number), *_returns(_ALLOW), *rule]
+    middle = len(rules) // 2
+    lower, upper = _tree(rules[:middle]), _tree(rules[middle:])
+    return [(_JUMP_AT_LEAST, len(lower), 0, rules[middle][0]), *lower, *upper]
 
 
 def build(*, pid: int | None = None) -> bytes:
     """The filter as packed BPF. With `pid` (no pid namespace): no new processes, signals to `pid` only."""
     column = 1 if MACHINE == "aarch64" else 0
-    out = _Filter()
-    out.add(_LOAD, _ARCHITECTURE)
-    out.add(_JUMP_EQUAL, 0xC00000B7 if column else 0xC000003E, 1, 0)
-    out.add(_RETURN, _KILL)
-    out.add(_LOAD, _NUMBER)
+    program: list[_Instruction] = [
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_JUMP_EQUAL, 1, 0, 0xC00000B7 if column else 0xC000003E),
+        *_returns(_KILL),
+        (_LOAD, 0, 0, _NUMBER),
+    ]
     if not column:
-        out.add(_JUMP_AT_LEAST, _X32, 0, 1)
-        out.add(_RETURN, _errno(errno.ENOSYS))
-    whole = {**DENIED, **({**FORKS, **KILLS} if pid is not None else {})}
-    for numbers in whole.values():
-        number = numbers[column]
-        if number is not None:
-            out.deny(number)
-    out.deny(_CLONE3[column], _errno(errno.ENOSYS))  # its flags lie in memory, where no filter can look
-    for self_only in SELF_ONLY.values():
-        out.deny_unless_equal(self_only[column], self_only[2], 0)
-    out.deny_unless_equal(_SOCKETPAIR[column], 0, _AF_UNIX)
-    if pid is not None:
-        out.deny_unless_equal(_TGKILL[column], 0, pid)
-    out.add(_JUMP_EQUAL, _CLONE[column], 0, 3 if pid is None else 5)
-    out.add(_LOAD, _argument(0))
-    out.add(_JUMP_ANY_BIT, _NAMESPACES, 0, 1)
-    out.add(_RETURN, _errno(errno.EPERM))
-    if pid is not None:
-        out.add(_JUMP_ANY_BIT, _CLONE_THREAD, 1, 0)
-        out.add(_RETURN, _errno(errno.EPERM))
-    out.add(_RETURN, _ALLOW)
-    return b"".join(out.instructions)
+        program += [(_JUMP_AT_LEAST, 0, 1, _X32), *_returns(_ENOSYS)]
+    program += _tree(sorted(_rules(column, pid).items()))
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)

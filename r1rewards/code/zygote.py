@@ -6,10 +6,11 @@ in it. It ends with its parent, and its boxes end with it.
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH120
+# ruff: noqa: PTH120, PTH123
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import importlib
@@ -66,10 +67,13 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
     tier = config["tier"]
     paths: list[str] = config["paths"]
     abi = kernel.landlock_abi() if tier != "C" else 0
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where memory runs out, programs go first
     if tier == "A":
         root.enter(paths)
     elif tier == "B" and abi < 1:
         raise OSError("this kernel has no Landlock")
+    kernel.drop_bounding_set()
     sys.path.extend(config["folders"])
     for name in config["preload"]:
         importlib.import_module(name)
