@@ -20,9 +20,11 @@ from r1rewards.core.verdict import Verdict
 from r1rewards.core.workers import Workers
 
 _SCORE = "r1rewards.puzzle_worker:score"
+#: Seconds for one answer, the first building of its item included: some generators take ten.
+DEADLINE_S = 30.0
 #: Longer answers than any puzzle has are not scored.
 ANSWER_CHARS = 20_000
-_STATED = re.compile(r"(?:^|\n)[ \t*#]*(?:final )?answer[ \t*]*(?::|\bis\b)[ \t*]*", re.IGNORECASE)
+_STATED = re.compile(r"\banswer\b[ *]{0,4}(?:\bis\b[ *]{0,4}:?|[:：])[ *]{0,4}", re.IGNORECASE)
 
 _workers: Workers | None = None
 
@@ -30,7 +32,7 @@ _workers: Workers | None = None
 def _shared() -> Workers:
     global _workers
     if _workers is None:
-        _workers = Workers(_SCORE)
+        _workers = Workers(_SCORE, deadline_s=DEADLINE_S)
     return _workers
 
 
@@ -71,7 +73,7 @@ def candidates(answer: str) -> list[str]:
     box = answer.rfind("\\boxed{")
     if box >= 0 and "}" in answer[box:]:
         found.append(answer[box + len("\\boxed{") : answer.rindex("}")])
-    cleaned = [text.strip().strip("*`$").strip().removesuffix(".") for text in found]
+    cleaned = [text.strip().removesuffix(".").strip("*`$ ").removesuffix(".") for text in found]
     return list(dict.fromkeys(text for text in [*cleaned[::-1], answer] if text))
 
 
@@ -101,7 +103,7 @@ class PuzzleReward(Reward):
         self,
         exact: bool = True,
         workers: int = 1,
-        deadline_s: float = 10.0,
+        deadline_s: float = DEADLINE_S,
         memory_mb: int = 2048,
         same_question: bool = True,
     ) -> None:

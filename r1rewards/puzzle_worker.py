@@ -13,9 +13,9 @@ from typing import Any
 _LIST = re.compile(r"[A-Z0-9_\[\],'\"\s]{0,4000}")
 _ARITHMETIC = re.compile(r"(?:[0-9+\-()/\s]|(?<!\*)\*(?!\*)|(?<=\d)\.(?=\d)){0,300}")
 _FORMULA = re.compile(
-    r"(?:\*\*\s*(?:-?\d{1,3}(?![\d.])|[a-z](?![a-z(])|\(\s*-?\d{1,3}\s*(?:/\s*\d{1,3}\s*)?\))(?!\s*\*\*)"
+    r"(?:\*\*\s*(?:-?\d{1,3}(?![\d.])|[A-Za-z](?![A-Za-z(])|\(\s*-?\d{1,3}\s*(?:/\s*\d{1,3}\s*)?\))(?!\s*\*\*)"
     r"|(?<!\*)\*(?!\*)|\d{1,12}(?!\d)|(?<=\d)\.(?=\d)|[+\-/()\s]"
-    r"|(?:a?sinh?|a?cosh?|a?tanh?|exp|log|sqrt|pi|Abs|[a-zEC])(?![A-Za-z])){0,2000}"
+    r"|(?:a?sinh?|a?cosh?|a?tanh?|exp|log|sqrt|pi|Abs|[A-Za-z])(?![A-Za-z])){0,2000}"
 )
 _ALLOWED: dict[str, re.Pattern[str]] = {
     **dict.fromkeys(("string_insertion", "spiral_matrix", "binary_matrix", "n_queens"), _LIST),
@@ -74,6 +74,11 @@ def _item(reference: str) -> tuple[str, dict[str, Any]]:
     again = _build(name, config, wanted["seed"], index)[index]
     if (again["question"], again["answer"]) != (item["question"], item["answer"]):
         raise PuzzleError(f"{name} is not reproducible: the same seed gave another item")
+    allowed = _ALLOWED.get(name)
+    if allowed and not allowed.fullmatch(item["answer"]):
+        raise PuzzleError(
+            f"{name}: the item's own answer {item['answer'][:80]!r} is not one to hand to its scorer"
+        )
     gold = dataset.score_answer(item["answer"], item)
     if gold != 1.0:
         raise PuzzleError(f"{name} gives its own answer {gold:g}, not full marks")

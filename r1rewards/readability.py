@@ -82,8 +82,9 @@ def code_blocks(text: str) -> int:
 
 def _outside_fences(text: str) -> list[str]:
     """The text outside fences; an unclosed fence takes the rest."""
-    bounds = [match.start() for match in _FENCE.finditer(text)]
-    starts, ends = [0, *bounds[1::2]], [*bounds[0::2], len(text)]
+    fences = list(_FENCE.finditer(text))
+    starts = [0, *(fence.end() for fence in fences[1::2])]
+    ends = [*(fence.start() for fence in fences[0::2]), len(text)]
     return [text[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
