@@ -11,15 +11,16 @@ spec or other rows are measured anew.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1data.ledger import Rows, Table, fates, run_step, write_frame
 from r1data.ruleset import load_rules
-from r1data.signals import compute_signals
+from r1data.signals import SHARDS, compute_signals
 from r1rewards.core.formats import dump_json
-from r1rewards.core.store import file_hash
+from r1rewards.core.store import file_hash, replacing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,6 @@ def curate(
 
     def decide(table: Table) -> pl.DataFrame:
         signals = _signals(table, loaded, rule_set.accuracy, grading, Path(out))
-        write_frame(table.work / "signals.parquet", signals)
         fate = rule_set.decide(signals)
         frame = fates(table, **{name: fate[name] for name in fate.columns})
         return frame.with_columns(signals["reward"], signals["correct"])
@@ -71,11 +71,18 @@ def _signals(
     import polars as pl
 
     key = hashlib.blake2b(dump_json([file_hash(table.path), grading]), digest_size=16).hexdigest()
-    (table.work / "signals.key").write_text(key)
-    stand = out / "signals.parquet"
-    if (out / "signals.key").is_file() and (out / "signals.key").read_text() == key and stand.is_file():
-        return pl.read_parquet(stand)
-    return compute_signals(table, spec, accuracy)
+    path = table.work / "signals.parquet"
+    if not path.exists():
+        (table.work / "signals.key").write_text(key)
+        standing = out / "signals.key"
+        if standing.is_file() and standing.read_text() == key and (out / "signals.parquet").is_file():
+            signals = pl.read_parquet(out / "signals.parquet")
+        else:
+            signals = compute_signals(table, spec, accuracy)
+        with replacing(path) as part:
+            write_frame(part, signals)
+    shutil.rmtree(table.work / SHARDS, ignore_errors=True)
+    return pl.read_parquet(path)
 
 
 def _describe(spec: Spec) -> dict[str, Any]:

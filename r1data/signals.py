@@ -13,7 +13,6 @@ reward_NAME                     the value of each reward of the spec
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from r1rewards.score import Score
     from r1rewards.spec import Spec
 
+#: Where the shards stand in the work folder; whoever has stored the whole removes them.
+SHARDS = "signals"
 _SHARD_ROWS = 4096
 
 
@@ -39,7 +40,7 @@ def compute_signals(table: Table, spec: Spec, accuracy: Sequence[str]) -> pl.Dat
     """
     import polars as pl
 
-    folder = table.work / "signals"
+    folder = table.work / SHARDS
     rows = read_rows(table.path)
     start = 0
     while start < table.keys.height:
@@ -51,7 +52,6 @@ def compute_signals(table: Table, spec: Spec, accuracy: Sequence[str]) -> pl.Dat
                 write_frame(part, pl.DataFrame(list(measured), schema=_schema(spec), strict=False))
         start += len(chunk)
     shards = [pl.read_parquet(shard) for shard in sorted(folder.glob("*.parquet"))]
-    shutil.rmtree(folder)
     return table.keys.select(KEYS).hstack(pl.concat(shards))
 
 

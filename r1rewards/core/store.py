@@ -278,7 +278,10 @@ def file_hash(path: str | Path) -> str:
 
 def _files(folder: Path) -> dict[str, int]:
     """The files of a result and their sizes, by which a truncated or missing one is noticed."""
-    files = sorted(entry for entry in folder.rglob("*") if entry.is_file() and entry.name != "step.json")
+    hidden = (".", "step.json")  # what a kill left half-written, and the manifest itself
+    files = sorted(
+        entry for entry in folder.rglob("*") if entry.is_file() and not entry.name.startswith(hidden)
+    )
     return {str(file.relative_to(folder)): file.stat().st_size for file in files}
 
 
