@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1rewards.component import Component
@@ -210,6 +210,7 @@ def test_scoring_is_lazy_bounded_and_in_order() -> None:
         assert drawn == 2 * BATCH
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["0", "1", "0.5", "abstain", "error", "crash"]), max_size=20), st.randoms())
 def test_a_score_depends_on_its_row_alone(words: list[str], random: Any) -> None:
     rows = [row(word, id=i) for i, word in enumerate(words)]
@@ -228,6 +229,7 @@ VERDICTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(VERDICTS, st.booleans(), st.booleans(), st.booleans()), max_size=5))
 def test_total_and_status_follow_the_definition(parts: list[tuple[Verdict, bool, bool, bool]]) -> None:
     components = [
@@ -261,6 +263,7 @@ def test_malformed_rows_are_told_with_their_place() -> None:
 TOTALS = st.lists(st.one_of(st.none(), st.floats(-100, 100)), min_size=4, max_size=4)
 
 
+@settings(deadline=None)
 @given(TOTALS)
 def test_advantages_of_a_group(totals: list[float | None]) -> None:
     advantages = group_advantages(totals, 4)

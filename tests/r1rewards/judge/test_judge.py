@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from r1rewards import judge
@@ -128,6 +128,7 @@ def test_the_tag_of_another_answer_opens_nothing() -> None:
     assert f"<<<end of answer {tag}>>>" in fenced(model.asked[1], "answer")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["question", "answer_a", "answer_b"]), st.text(), min_size=3))
 def test_the_prompt_holds_each_text_once_inside_its_fence(texts: dict[str, str]) -> None:
     prompt = Judge(PREFERENCE, parse.preference, Scripted(lambda prompt, seed: None)).prompt(texts)
