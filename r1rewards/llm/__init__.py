@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back. `finish_reason` is "stop" or "length" (cut by max_tokens).
+    """What came back. `finish_reason` is "stop", "length" (cut by max_tokens) or "prompt_too_long".
 
     token_ids  the completion's tokens, the end-of-text token included when it ended by itself
     text       its text, special tokens left out; an endpoint's separate thinking is joined back in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -32,6 +33,7 @@ class Vllm:
 
         sampler.install()
         threads = torch.get_num_threads()
+        self._max_length = int(settings["max_length"])
         self._llm = LLM(
             model=model,
             dtype=settings["dtype"],
@@ -60,6 +62,9 @@ class Vllm:
                 temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
             )
             ids = prompt_ids(self._tokenizer, request)
+            if len(ids) >= self._max_length:
+                yield index, Completion("", (), "prompt_too_long", len(ids))
+                continue
             engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), params)
         while engine.has_unfinished_requests():
             for output in engine.step():
@@ -76,7 +81,7 @@ class Vllm:
                     )
 
     def load(self, model: str) -> None:
-        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": model})
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": list(_weights(Path(model)))})
         self._llm.reset_prefix_cache()
         if (Path(model) / "tokenizer_config.json").exists():
             self._tokenizer = load_tokenizer(model)
@@ -153,6 +158,21 @@ class Transformers:
         ends = self._model.generation_config.eos_token_id
         found = ends if isinstance(ends, list) else [ends]
         return [t for t in [self._tokenizer.eos_token_id, *found] if t is not None]
+
+
+def _weights(folder: Path) -> Iterator[tuple[str, Any]]:
+    """The weights of a folder; tied output embeddings also under their own name.
+
+    vLLM keeps a packed copy of those on the CPU, and a reload that does not name them leaves the old ones.
+    """
+    from safetensors.torch import load_file
+
+    tied = json.loads((folder / "config.json").read_text()).get("tie_word_embeddings", False)
+    for file in sorted(folder.glob("*.safetensors")):
+        for name, value in load_file(file).items():
+            yield name, value
+            if tied and name.endswith("embed_tokens.weight"):
+                yield "lm_head.weight", value
 
 
 def load_tokenizer(model: str) -> Any:
