@@ -1,0 +1,42 @@
+# One command each, also on a fresh machine: the first one makes .venv with all that it needs.
+#
+#   make demo                 the four stages on SmolLM2-135M     make demo RECIPE=tiny
+#   make test                 the fast suite, the tiny pipeline included
+#   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
+#   make check                lint, format, types, import contract
+
+RECIPE ?= smollm2-135m
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: setup demo test test-all check format clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt tools/setup.sh
+	PYTHON=$(PYTHON) VENV=$(VENV) bash tools/setup.sh
+	touch $@
+
+demo: setup
+	$(BIN)/r1train run recipes/$(RECIPE)
+
+test: setup
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
