@@ -143,8 +143,8 @@ def definition(node: Node) -> tuple[Node | None, Node] | None:
         return members[0], members[-1]
     if is_label(members[-1]) and not symbols(members[0]):
         return members[-1], members[0]
-    if not any(map(symbols, members)):
-        return None, members[-1]
+    if not symbols(members[-1]) and (len(members) > 2 or not symbols(members[0])):
+        return None, members[-1]  # 2 + 3 = 5, or a chain that ends in a number
     return None
 
 
@@ -221,6 +221,10 @@ def substitute(node: Node, name: str, target: str) -> Node:
 def _same_equation(gold: Node, answer: Node) -> bool | None:
     """Equations are the same when their differences are, up to a constant factor."""
     if gold.name != "=" or answer.name != "=":
+        if {*gold.name} <= {*"<>= "} >= {*answer.name} and (
+            found := same_inequality(gold, answer)
+        ) is not None:
+            return found
         if gold.name != answer.name:
             return False
         return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None

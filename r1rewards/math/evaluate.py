@@ -495,18 +495,23 @@ class _Evaluation:
         index = low.args[0].name if low.op == "rel" and low.name == "=" and low.args[0].op == "sym" else ""
         if node.name == "int" or not index:
             return self._opaque(node.name, [self._bound(low), self._bound(high), self.value(body)])
-        first, last = exact(low.args[1]), exact(high)
-        if first is None or last is None or first.denominator != 1 or last.denominator != 1:
+        first, last = self._integer(low.args[1]), self._integer(high)
+        if first is None or last is None:
             with self._bind(index, Fraction(7, 5)):
                 return self._opaque(node.name, [self.value(low.args[1]), self._bound(high), self.value(body)])
         total = self.field.number(Fraction(1 if node.name == "prod" else 0))
-        step = first
-        while step <= last:
-            with self._bind(index, step):
+        for step in range(first, last + 1):
+            with self._bind(index, Fraction(step)):
                 term = self.value(body)
             total = total * term if node.name == "prod" else total + term
-            step += 1
         return total
+
+    def _integer(self, node: Node) -> int | None:
+        """The bound of a sum where it is an integer, else None."""
+        if node.op == "infinity":
+            return None
+        value = self.field.real(self.value(node))
+        return int(value) if abs(value) < 10**12 and value == int(value) else None
 
     def _bound(self, node: Node) -> Value:
         return self.field.number(pseudo("infinity")) if node.op == "infinity" else self.value(node)

@@ -55,7 +55,7 @@ _NUMBER = re.compile(
     r"(?<![\w.,])[-−]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:/\d+|\s*(?:%|\\%))?"
 )
-_PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
+_PROSE = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}|[\u3040-\u30ff\u4e00-\u9fff]{2,}|[\u0400-\u04ff]{3,}")
 _GLUED = re.compile(r"(?<=[\d)}])(?:and|or)(?=[A-Z(\\])")
 _NO_PROSE = word_set(
     "sin cos tan cot sec csc log exp max min gcd lcm sqrt arcsin arccos arctan sinh cosh tanh and "
