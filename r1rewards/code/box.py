@@ -31,7 +31,9 @@ _MIB = 1 << 20
 #: Address space that an interpreter and a few thread stacks take beside the program's own memory.
 _ADDRESSES_MB = 768
 #: Wall time spent waiting for a core does not count, up to this many times the wall limit.
-_PATIENCE = 8
+_PATIENCE = 4
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_MB = resource.getpagesize() / _MIB
 _FILTER = b""
 
 
@@ -223,23 +225,56 @@ def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any])
     kernel.set_dumpable(True)
 
 
-class _Clock:
-    """What the child has used since the last test began."""
+class _Meter:
+    """What the child and all that it started have used since the last test began."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._wall, self._cpu, self._waited = time.monotonic(), 0.0, 0.0  # it is new
+    def __init__(self, pid: int, tier: str) -> None:
+        self._pid, self._alone = pid, tier != "A"
+        self._wall, self._waited = time.monotonic(), 0.0  # the child is new
+        self._cpu = _reaped_s()
 
     def restart(self) -> None:
-        self._wall, self._cpu, self._waited = time.monotonic(), _cpu_s(self._pid), _waited_s(self._pid)
+        self._wall, self._waited, self._cpu = time.monotonic(), _waited_s(self._pid), self._usage()[0]
 
-    def over(self, time_s: float) -> bool:
-        if _cpu_s(self._pid) - self._cpu > time_s:
-            return True
-        wall, wall_s = time.monotonic() - self._wall, 2 * time_s + 1
-        if wall <= wall_s:
-            return False
-        return wall > _PATIENCE * wall_s or wall - (_waited_s(self._pid) - self._waited) > wall_s
+    def over(self, limits: dict[str, Any]) -> str | None:
+        """Which limit is passed, if any."""
+        cpu_s, resident_mb = self._usage()
+        if resident_mb > limits["memory_mb"]:
+            return "memory"
+        wall, wall_s = time.monotonic() - self._wall, 2 * limits["time_s"] + 1
+        if cpu_s - self._cpu > limits["time_s"] or wall > _PATIENCE * wall_s:
+            return "time"
+        if wall > wall_s and wall - (_waited_s(self._pid) - self._waited) > wall_s:
+            return "time"
+        return None
+
+    def _usage(self) -> tuple[float, float]:
+        """Processor seconds, those of ended processes included, and MiB of anonymous memory."""
+        names = [str(self._pid)] if self._alone else [name for name in os.listdir("/proc") if name.isdigit()]
+        cpu_s, pages = _reaped_s(), 0
+        for name in names:
+            if name == "1":
+                continue
+            cpu_s += _cpu_s(int(name))
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                resident, shared = _fields(f"/proc/{name}/statm")[1:3]
+                pages += int(resident) - int(shared)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # What it has waited for itself; the name in brackets before these fields may hold anything.
+            with open(f"/proc/{self._pid}/stat") as file:
+                ended = file.read().rpartition(")")[2].split()[13:15]
+            cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
+        return cpu_s, pages * _PAGE_MB
+
+
+def _reaped_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _fields(path: str) -> list[str]:
+    with open(path) as file:
+        return file.read().split()
 
 
 def _watch(
@@ -250,27 +285,22 @@ def _watch(
     marks  a pipe on which a byte says that another test begins, for a child that serves several
     """
     handle = os.pidfd_open(pid)
-    clock = _Clock(pid)
+    meter = _Meter(pid, features["tier"])
     poller = select.poll()
     for fd in (handle, control.fileno(), *((marks,) if marks is not None else ())):
         poller.register(fd, select.POLLIN)
-    reason = None
     try:
         while True:
             ready = [fd for fd, _ in poller.poll(_TICK_MS)]
             if handle in ready:
                 return None
-            if control.fileno() in ready:  # the controller sends nothing during a test: it is gone
-                reason = "hung up"
-            elif marks is not None and marks in ready:
+            if marks is not None and marks in ready:
                 if not os.read(marks, 64):
                     poller.unregister(marks)
-                clock.restart()
+                meter.restart()
                 continue
-            elif clock.over(limits["time_s"]):
-                reason = "time"
-            elif _resident_mb(pid, features) > limits["memory_mb"]:
-                reason = "memory"
+            # The controller sends nothing during a test: if there is something to read, it is gone.
+            reason = "hung up" if control.fileno() in ready else meter.over(limits)
             if reason is not None:
                 os.kill(pid, signal.SIGKILL)
                 return reason
@@ -292,23 +322,9 @@ def _cpu_s(pid: int) -> float:
 def _waited_s(pid: int) -> float:
     """How long the process stood ready without a core: load of the machine, not time of the program."""
     try:
-        with open(f"/proc/{pid}/schedstat") as file:
-            return int(file.read().split()[1]) / 1e9
+        return int(_fields(f"/proc/{pid}/schedstat")[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
-
-
-def _resident_mb(pid: int, features: dict[str, Any]) -> float:
-    """Anonymous memory of all processes of the box, from /proc; 0 where there is none."""
-    total = 0
-    names = (
-        [name for name in os.listdir("/proc") if name.isdigit()] if features["tier"] == "A" else [str(pid)]
-    )
-    for name in names:
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/statm", "rb") as file:
-            fields = file.read().split()
-            total += int(fields[1]) - int(fields[2])
-    return total * resource.getpagesize() / _MIB
 
 
 def _reap_orphans(pid: int) -> None:

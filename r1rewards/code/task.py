@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -66,10 +67,10 @@ def judge_outcome(outcome: Mapping[str, Any], limits: Limits, output: int, error
     cpu_s, memory_mb, code = float(outcome["cpu"]), int(outcome["memory_mb"]), int(outcome["code"])
     status: TestStatus = "ok"
     reason = ""
-    if outcome["killed"] == "time" or cpu_s > limits.time_s or code == -24:
-        status, reason = "time", f"over {limits.time_s:g} s"
-    elif outcome["killed"] == "memory":
+    if outcome["killed"] == "memory" or memory_mb > limits.memory_mb:
         status, reason = "memory", f"over {limits.memory_mb} MiB"
+    elif outcome["killed"] == "time" or cpu_s > limits.time_s or code == -signal.SIGXCPU:
+        status, reason = "time", f"over {limits.time_s:g} s"
     elif max(os.fstat(output).st_size, os.fstat(errors).st_size) >= limits.output_mb * _MIB:
         status, reason = "output", f"over {limits.output_mb} MiB of output"
     elif code != 0:
