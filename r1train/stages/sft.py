@@ -145,7 +145,7 @@ class Source:
         return self.folder / "sample" / "rows.parquet"
 
     def _aligned(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A free-form response in the template: its text the reasoning, what a lenient grader finds the answer."""
+        """A free-form response in the template: its text is the reasoning, what a grader finds the answer."""
         if row["task"] == "math":
             found = math.check(row["text"], row["reference"]).details.get("extracted")
         elif row["task"] == "choice":
