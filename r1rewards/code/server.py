@@ -149,12 +149,20 @@ class Server:
         self._socket.close()
 
 
+def _turns() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(2 * len(os.sched_getaffinity(0)))
+
+
 class Pool:
-    """Idle servers by kind. A borrowed server serves one program; any thread may borrow."""
+    """Idle servers by kind. A borrowed server serves one program; any thread may borrow.
+
+    turns  how many programs may run at one time, however many threads ask; the others wait, unhurried
+    """
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, str], list[Server]] = {}
         self._lock = threading.Lock()
+        self.turns = _turns()
         self._tier: str | None = None
         self._why_not: dict[str, str] = {}
 
@@ -228,7 +236,7 @@ class Pool:
 
     def after_fork(self) -> None:
         idle, self._idle = self._idle, {}
-        self._lock = threading.Lock()
+        self._lock, self.turns = threading.Lock(), _turns()
         for servers in idle.values():
             for server in servers:
                 server.forget()

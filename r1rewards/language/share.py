@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -146,43 +147,37 @@ def _named(words: Words, candidates: NDArray[np.bool_], names: frozenset[str]) -
 def _latin_sentences(
     words: Words, script: NDArray[np.uint8], neutral: NDArray[np.bool_], target: str, detector: Detector
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Which words stand in a Latin sentence of the target language, and how many in any other."""
-    counted = (script == CLASS[LATIN]) & ~neutral
+    """Which words stand in a Latin sentence of the target language, and how many in any other.
+
+    A detector sees the distinct words of a sentence: "not prime, not prime, not prime" is little evidence.
+    """
+    at = np.flatnonzero((script == CLASS[LATIN]) & ~neutral)
     ours = np.zeros(len(words), bool)
-    if not counted.any():
+    if not len(at):
         return ours, {}
-    at = np.flatnonzero(counted)
-    _, first, sizes = np.unique(words.sentence[at], return_index=True, return_counts=True)
-    long = sizes >= SENTENCE_WORDS
-    if not long.any():
-        # No sentence is long enough to tell: all of them together are.
-        first, sizes, long = np.array([0]), np.array([len(at)]), np.array([True])
-    last = first + sizes - 1
-    texts = [_latin_text(words, script, at[a], at[b]) for a, b in zip(first[long], last[long], strict=True)]
+    said = [words.at(index).lower() for index in at.tolist()]
+    firsts = np.unique(words.sentence[at], return_index=True)[1].tolist()
+    spans = list(zip(firsts, [*firsts[1:], len(at)], strict=True))
+    sentences = [dict.fromkeys(said[begin:end]) for begin, end in spans]
+    if max(map(len, sentences)) < SENTENCE_WORDS:
+        # No sentence is long enough to tell: all of them together are the best there is.
+        spans, sentences = [(0, len(at))], [dict.fromkeys(said)]
+    asked = [len(sentence) >= SENTENCE_WORDS or len(sentences) == 1 for sentence in sentences]
+    texts = [" ".join(sentence) for sentence, yes in zip(sentences, asked, strict=True) if yes]
     found = iter(detector.languages(texts, target))
-    languages = [next(found) if yes else None for yes in long]
+    languages = [next(found) if yes else None for yes in asked]
     _from_neighbours(languages)
-    other: dict[str, int] = {}
-    for language, begin, size in zip(languages, first, sizes, strict=True):
-        if language is None or latin_code(language) == target:
-            ours[at[begin : begin + size]] = True
-        else:
-            other[language] = other.get(language, 0) + int(size)
     strays = foreign_function_words(target)
-    for index in np.flatnonzero(ours).tolist() if strays else ():
-        stray = strays.get(words.at(index).casefold())
-        if stray:
-            ours[index] = False
-            other[stray] = other.get(stray, 0) + 1
+    other: Counter[str] = Counter()
+    for language, (begin, end) in zip(languages, spans, strict=True):
+        if language is not None and latin_code(language) != target:
+            other[language] += end - begin
+            continue
+        for index, word in zip(at[begin:end].tolist(), said[begin:end], strict=True):
+            ours[index] = word not in strays
+            if word in strays:
+                other[strays[word]] += 1
     return ours, other
-
-
-def _latin_text(words: Words, script: NDArray[np.uint8], first: int, last: int) -> str:
-    """The text between two words, without what is in other writing systems."""
-    latin = script[first : last + 1] == CLASS[LATIN]
-    if latin.all():
-        return words.text[words.begin[first] : words.end[last]]
-    return " ".join(words.at(index) for index in (first + np.flatnonzero(latin)).tolist())
 
 
 def _from_neighbours(languages: list[str | None]) -> None:

@@ -6,10 +6,10 @@ import re
 from itertools import product
 from typing import Literal
 
-from r1rewards.math.evaluate import symbols
-from r1rewards.math.expression import Node
+from r1rewards.math.definition import definition, rename, value_of
 from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region
 from r1rewards.math.scalars import equal, proportional
+from r1rewards.math.tree import SCALARS, Node, substitute, symbols
 from r1rewards.math.units import word_set
 
 _MAX_ITEMS = 64
@@ -53,9 +53,9 @@ def same(gold: Node, answer: Node) -> bool | None:
         if related != "values":
             return related
         gold, answer = value_of(gold), value_of(answer)
-    if gold.op == "quantity" and gold.args[0].op not in _SCALARS:
+    if gold.op == "quantity" and gold.args[0].op not in SCALARS:
         gold = gold.args[0]
-    if answer.op == "quantity" and answer.args[0].op not in _SCALARS:
+    if answer.op == "quantity" and answer.args[0].op not in SCALARS:
         answer = answer.args[0]
     if gold.op == "text" or answer.op == "text":
         return words(gold.name) == words(answer.name) if gold.op == answer.op else False
@@ -85,12 +85,6 @@ def same(gold: Node, answer: Node) -> bool | None:
     return equal(gold, answer)
 
 
-_SCALARS = word_set(
-    "num sym add neg mul div pow root fn fact percent degree app abs floor ceil binom big base prime "
-    "quantity ratio pm mp"
-)
-
-
 def _has_set(node: Node) -> bool:
     return node.op in _SETS or any(map(_has_set, node.args))
 
@@ -102,60 +96,6 @@ def words(text: str) -> list[str]:
 
 
 # -- relations
-
-
-def is_label(node: Node) -> bool:
-    """Whether a tree can be the left side of a definition: x, f(x), a_n, (x, y), AB/CD, P(A)."""
-    if node.op in ("sym", "text"):
-        return node.name not in ("pi", "e")
-    if node.op in ("app", "prime"):
-        return True
-    if node.op in ("abs", "fn"):
-        return bool(symbols(node))
-    if node.op in ("tuple", "seq"):
-        return bool(node.args) and all(map(is_label, node.args))
-    if node.op == "mul" and node.name == "call":
-        return True
-    if node.op in ("mul", "div", "ratio"):
-        names = symbols(node)
-        return bool(names) and all(name[0].isupper() for name in names) and not _has_number(node)
-    return False
-
-
-def _has_number(node: Node) -> bool:
-    return node.op in ("num", "add", "pow") or any(map(_has_number, node.args))
-
-
-def definition(node: Node) -> tuple[Node | None, Node] | None:
-    """What a relation defines, and the value it gives; None when it is an equation or an inequality."""
-    if node.op != "rel":
-        return None
-    signs, members = node.name.split(), list(node.args)
-    if signs == ["in"]:
-        return members[0], members[1]
-    if not set(signs) <= {"=", "~"}:
-        return None
-    while len(members) > 1 and signs[-1] == "~" and not is_label(members[-2]):
-        del members[-1], signs[-1]  # an approximation beside the exact value
-    if len(members) == 1:
-        return None, members[0]
-    if is_label(members[0]):
-        return members[0], members[-1]
-    if is_label(members[-1]) and not symbols(members[0]):
-        return members[-1], members[0]
-    if not symbols(members[-1]) and (len(members) > 2 or not symbols(members[0])):
-        return None, members[-1]  # 2 + 3 = 5, or a chain that ends in a number
-    return None
-
-
-def value_of(node: Node) -> Node:
-    """The value that a definition gives; any other tree as it is."""
-    for _ in range(4):
-        defined = definition(node)
-        if defined is None:
-            return node
-        node = defined[1]
-    return node
 
 
 def _same_relation(gold: Node, answer: Node) -> bool | Literal["values"] | None:
@@ -188,34 +128,11 @@ def _same_definition(
     if label is not None and other_label is not None and label != other_label:
         if {label.op, other_label.op} == {"sym"} and {label.name, other_label.name} <= _COORDINATES:
             return _same_equation(gold, answer)
-        renamed = _rename(other_value, other_label, label)
+        renamed = rename(other_value, other_label, label)
         if renamed is not None:
             other_value = renamed
     outcome = same(value, other_value)
     return outcome or (_same_equation(gold, answer) or outcome)
-
-
-def _rename(value: Node, label: Node, wanted: Node) -> Node | None:
-    """The value of f(m) = ... with m renamed as in f(n) = ...; None when the labels bind nothing."""
-    bound, target = _bound(label), _bound(wanted)
-    if not bound or not target or bound == target or target in symbols(value):
-        return None
-    return substitute(value, bound, target)
-
-
-def _bound(label: Node) -> str:
-    if label.op == "app" or (label.op == "mul" and label.name == "call"):
-        last = label.args[-1]
-        return last.name if last.op == "sym" else ""
-    return ""
-
-
-def substitute(node: Node, name: str, target: str) -> Node:
-    if node.op == "sym":
-        return node._replace(name=target) if node.name == name else node
-    return (
-        node._replace(args=tuple(substitute(arg, name, target) for arg in node.args)) if node.args else node
-    )
 
 
 def _same_equation(gold: Node, answer: Node) -> bool | None:
@@ -230,7 +147,7 @@ def _same_equation(gold: Node, answer: Node) -> bool | None:
         return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None
     sides = []
     for node in (gold, answer):
-        if any(side.op not in _SCALARS for side in node.args):
+        if any(side.op not in SCALARS for side in node.args):
             return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
         sides.append(Node("add", (node.args[0], Node("neg", (node.args[1],)))))
     return proportional(sides[0], sides[1]) is not None

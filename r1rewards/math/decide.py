@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from r1rewards.math import compare
-from r1rewards.math.expression import Node, parse
+from r1rewards.math.expression import parse
 from r1rewards.math.extract import boxed
 from r1rewards.math.normalize import clean
 from r1rewards.math.scalars import AnswerBeyondCapError, GoldBeyondCapError
 from r1rewards.math.tokens import MAX_CHARACTERS, NeedsAlgebra, Unreadable
+from r1rewards.math.tree import Node
 from r1rewards.math.units import is_unit_word
 
 Outcome = Literal["right", "wrong", "undecided", "gold"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from r1rewards.math.evaluate import Undecidable, evaluate, symbols
-from r1rewards.math.expression import Node, number
+from r1rewards.math.evaluate import evaluate
+from r1rewards.math.exact import Undecidable
 from r1rewards.math.scalars import equal, proportional
+from r1rewards.math.tree import Node, symbols
 
 MINUS_INFINITY = Node("neg", (Node("infinity"),))
 INFINITY = Node("infinity")
@@ -235,6 +236,3 @@ def same_inequality(gold: Node, answer: Node) -> bool | None:
         return False
     sign = signs[1][0] if factor > 0 else _FLIPPED[signs[1][0]]
     return signs[0][0] == sign
-
-
-ZERO = number(0)

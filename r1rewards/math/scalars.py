@@ -6,18 +6,10 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from r1rewards.math.evaluate import (
-    FLOATS,
-    BeyondCapError,
-    Field,
-    Undecidable,
-    evaluate,
-    exact,
-    precise,
-    pseudo,
-    symbols,
-)
-from r1rewards.math.expression import Node, number
+from r1rewards.math.evaluate import evaluate, pseudo
+from r1rewards.math.exact import BeyondCapError, Undecidable, exact
+from r1rewards.math.fields import FLOATS, Field, precise
+from r1rewards.math.tree import Node, has, number, symbols
 from r1rewards.math.units import Unit, parse_unit, word_set
 
 #: A decimal gold is met by rounding only if its half step is relatively small: 0.33 is by 1/3, 0.3 is not.
@@ -53,15 +45,11 @@ def equal(gold: Node, answer: Node) -> bool | None:
         return _equal_digits(gold, answer)
     outcome = _equal_values(gold, answer)
     # A wrong-looking integral may still be the right one; only algebra can tell.
-    return None if outcome is False and (_has_integral(gold) or _has_integral(answer)) else outcome
-
-
-def _has_integral(node: Node) -> bool:
-    return (node.op == "big" and node.name == "int") or any(map(_has_integral, node.args))
+    return None if outcome is False and (has(gold, "big", "int") or has(answer, "big", "int")) else outcome
 
 
 def _equal_values(gold: Node, answer: Node) -> bool | None:
-    if _has(gold, "degree") or _has(answer, "degree"):
+    if has(gold, "degree") or has(answer, "degree"):
         bare_gold, bare_answer = without_degrees(gold), without_degrees(answer)
         if (bare_gold, bare_answer) != (gold, answer) and equal(bare_gold, bare_answer):
             return True
@@ -122,10 +110,6 @@ def _equal_digits(gold: Node, answer: Node) -> bool | None:
         return all(exact(a) == exact(b) is not None for a, b in zip(gold.args, answer.args, strict=True))
     left, right = exact(gold), exact(answer)
     return left == right if gold.op != "base" and left is not None and right is not None else False
-
-
-def _has(node: Node, op: str) -> bool:
-    return node.op == op or any(_has(arg, op) for arg in node.args)
 
 
 def without_degrees(node: Node) -> Node:
@@ -219,7 +203,7 @@ def points(names: frozenset[str]) -> Iterator[dict[str, Fraction]]:
 
 def equal_everywhere(gold: Node, answer: Node, names: frozenset[str]) -> bool | None:
     """Equality at the seeded points where both are real; in the complex plane where they never are."""
-    imaginary = _has_i(gold) or _has_i(answer)
+    imaginary = has(gold, "sym", "i") or has(answer, "sym", "i")
     agreed: list[dict[str, Fraction]] = []
     complex_agreed = complex_disagreed = beyond = 0
     for point in points(names):
@@ -254,10 +238,6 @@ def equal_everywhere(gold: Node, answer: Node, names: frozenset[str]) -> bool | 
         }
         return None if None in outcomes else outcomes == {True}
     return None
-
-
-def _has_i(node: Node) -> bool:
-    return (node.op == "sym" and node.name == "i") or any(_has_i(arg) for arg in node.args)
 
 
 def _equal_at_integers(gold: Node, answer: Node, names: frozenset[str]) -> bool:

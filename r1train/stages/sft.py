@@ -99,7 +99,7 @@ class Source:
 
     def _written(self) -> Iterator[dict[str, Any]]:
         for row in load("traces"):
-            problem = check_problem(row, f"content/traces {row['id']}")
+            problem = check_problem({"source": "written", **row}, f"content/traces {row['id']}")
             text = self.run.template.render(row["reasoning"], row["answer"])
             yield self._row(problem, text, "written")
 
@@ -110,8 +110,8 @@ class Source:
             for row in load(name):
                 if row["id"] not in ids:
                     continue
-                task = {"task": name, "reference": row["answer"]}
-                problem = check_problem({**row, **task}, f"content/{name} {row['id']}")
+                more = {"task": name, "reference": row["answer"], "source": f"answers/{name}"}
+                problem = check_problem({**row, **more}, f"content/{name} {row['id']}")
                 reasoning = row.get("reasoning") or ""
                 if not reasoning:
                     problem["thinking"] = "none"

@@ -89,7 +89,7 @@ def test_repeated_lines_are_long_ones():
 
 def test_paragraphs_end_at_empty_lines_and_leave_code_out():
     assert longest_paragraph("one two\nthree\n \nfour") == 3
-    assert longest_paragraph("one\n```\n" + "x " * 90 + "\n```\ntwo") == 2
+    assert longest_paragraph("one\n```\n" + "x " * 90 + "\n```\ntwo three") == 2
     assert longest_paragraph("一二三四\n\n五") == 4
 
 

@@ -54,7 +54,7 @@ class SegmentTrainer(GRPOTrainer):  # type: ignore[misc]
         }
         self._scores: list[Score] = []
         self._rows: list[dict[str, Any]] = []
-        super().__init__(reward_funcs=[self._total], callbacks=[recorder], **arguments)
+        super().__init__(reward_funcs=[self.total], callbacks=[recorder], **arguments)
 
     @property
     def segment(self) -> int:
@@ -113,7 +113,7 @@ class SegmentTrainer(GRPOTrainer):  # type: ignore[misc]
             model.config.save_pretrained(folder)
             self.engine.load(Path(folder))
 
-    def _total(
+    def total(
         self, prompts: Any, completions: Any, row: list[str], log_metric: Any, **_: Any
     ) -> list[float | None]:
         """The one reward function: the total of the segment's spec, None where a row has none."""
