@@ -1,0 +1,82 @@
+"""What tests share: where the test data is, a line that says what was left out, and a model of a few words."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.setdefault("R1KIT_DATA", str(ROOT.parent / "shared" / "data")))
+
+#: A busy machine must not fail a property: examples are bounded by their number, not by the clock.
+hypothesis.settings.register_profile("r1kit", deadline=None)
+hypothesis.settings.load_profile("r1kit")
+
+MARKS = ("slow", "long")
+_left_out: Counter[str] = Counter()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if DATA.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(pytest.mark.skip(reason=f"R1KIT_DATA: there is no folder {DATA}"))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        marks = [mark for mark in MARKS if item.get_closest_marker(mark)]
+        _left_out[marks[-1] if marks else "not selected"] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that says what this run did not test, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    no_data = sum("R1KIT_DATA" in str(report.longrepr) for report in skipped)
+    parts = [f"{count} marked {mark}" for mark in MARKS if (count := _left_out[mark])]
+    parts += [f"{_left_out['not selected']} not selected"] * bool(_left_out["not selected"])
+    parts += [f"{no_data} without test data (R1KIT_DATA={DATA})"] * bool(no_data)
+    parts += [f"{len(skipped) - no_data} skipped for other reasons"] * (len(skipped) > no_data)
+    terminalreporter.write_line(f"left out: {', '.join(parts) or 'nothing'}")
+
+
+#: What a test's tokenizer learns its words from.
+TEXTS = [f"What is {a} + {b}? <think>{a} + {b} = {a + b}</think>" for a in range(10) for b in range(10)]
+TEXTS += [f"<answer>{n}</answer> The quick brown fox jumps over the lazy dog." for n in range(100)]
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The folder of a random Llama with tied embeddings, tokenizer and chat template; a seed, a model."""
+    from r1train.recipe import PretrainStage, SftOptim
+    from r1train.stages.pretrain import _make
+
+    made: dict[int, Path] = {}
+    stage = PretrainStage(
+        kind="pretrain",
+        vocabulary=320,
+        hidden=32,
+        layers=2,
+        heads=2,
+        max_length=256,
+        optim=SftOptim(learning_rate=1.0),
+    )
+
+    def make(seed: int) -> Path:
+        if seed not in made:
+            made[seed] = tmp_path_factory.mktemp("model") / f"seed-{seed}"
+            _make(made[seed], stage, TEXTS, seed)
+        return made[seed]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_model(make_model: Callable[[int], Path]) -> Iterator[Path]:
+    yield make_model(0)
