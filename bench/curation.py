@@ -255,7 +255,7 @@ def bench_signals(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any
     yield ["decide", "r1data", many.height / seconds, None, None]
 
 
-def pipeline(count: int) -> None:
+def pipeline(count: int, wanted: list[str]) -> None:
     """Whole steps on files, the peak of anonymous memory of each."""
     lines = []
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
@@ -285,14 +285,14 @@ def pipeline(count: int) -> None:
             "rules": [{"name": "loop", "signal": "loop_words", "keep": ">= 0"}],
         }
         steps: dict[str, Callable[[Path, Path], Any]] = {
+            "curate": lambda source, out: curate(source, rules, out),
             "dedup": lambda source, out: dedup(source, out, by="response"),
             "decontaminate": lambda source, out: decontaminate(source, out, against=[exam]),
             "mix": lambda source, out: mix(source, out, total=count // 2),
         }
-        if count <= 50_000:
-            steps = {"curate": lambda source, out: curate(source, rules, out), **steps}
         source = folder / "rows.parquet"
-        for step, run in steps.items():
+        for step in wanted:
+            run = steps[step]
             with Peak() as peak:
                 seconds, counts = timed(lambda: run(source, folder / step))  # noqa: B023
             lines.append([step, counts["in"], counts["kept"], counts["in"] / seconds, peak.gigabytes])
@@ -306,6 +306,7 @@ BENCHES = {
     "near": bench_near,
     "decontaminate": bench_decontaminate,
 }
+PIPELINE = "dedup,decontaminate,mix"
 
 
 def main() -> None:
@@ -313,16 +314,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--records", type=int, default=20_000)
-    parser.add_argument("--steps", default=",".join(BENCHES), help="of " + ", ".join(BENCHES))
+    parser.add_argument("--steps", help=f"of {', '.join(BENCHES)}; of a pipeline curate, {PIPELINE}")
     parser.add_argument("--pipeline", type=int, metavar="RECORDS", help="run whole steps on files instead")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, pinned to one")
     if arguments.pipeline:
-        pipeline(arguments.pipeline)
+        pipeline(arguments.pipeline, (arguments.steps or PIPELINE).split(","))
         return
     made = list(make(arguments.records))
-    lines = [line for step in arguments.steps.split(",") for line in BENCHES[step](made)]
+    steps = arguments.steps.split(",") if arguments.steps else BENCHES
+    lines = [line for step in steps for line in BENCHES[step](made)]
     print_table(["step", "who", "records/s", "recall", "precision"], lines)
 
 
