@@ -34,6 +34,10 @@ START_TIMEOUT_S = 600.0
 _READY = "ready"
 
 
+class EngineError(UserError):
+    """The engine failed or died while it was asked; the text says so, its log says why."""
+
+
 class Connection:
     """A client of a running engine. Not thread-safe: one per thread."""
 
@@ -43,7 +47,7 @@ class Connection:
         self._pipe: Pipe = Client(path, family="AF_UNIX", authkey=bytes.fromhex(key))
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Yield `(index, completion)` as they finish. Raises RuntimeError when the engine failed."""
+        """Yield `(index, completion)` as they finish. Raises EngineError when the engine failed."""
         self._pipe.send(("generate", list(requests)))
         finished = False
         try:
@@ -66,9 +70,9 @@ class Connection:
         try:
             kind, value = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise RuntimeError("the generation engine died; its log says why") from error
+            raise EngineError("the generation engine died; see engine.log in the run folder") from error
         if kind == "error":
-            raise RuntimeError(f"the generation engine failed: {value}")
+            raise EngineError(f"the generation engine failed: {value}")
         return value
 
     def close(self) -> None:
