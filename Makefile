@@ -4,6 +4,7 @@
 #   make test                 the fast suite, the tiny pipeline included
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
+#   make bench-env            .bench-env with the graders that cannot share .venv, for bench/math_graders.py
 
 RECIPE ?= smollm2-135m
 PYTHON ?= python3
@@ -11,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-all check format clean
+.PHONY: setup demo test test-all check format bench-env clean
 
 setup: $(VENV)/ready
 
@@ -38,5 +39,11 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# verl's graders need only their own files: its trainer, and what that depends on, stays out
+bench-env:
+	$(PYTHON) -m venv .bench-env
+	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1
+	.bench-env/bin/python -m pip install -q math-verify==0.9.0 numpy pylatexenc
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench-env build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
