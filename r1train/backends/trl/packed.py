@@ -20,6 +20,9 @@ import torch
 
 Pair = tuple[Sequence[int], Sequence[int]]
 
+#: Positions projected onto the vocabulary at a time.
+CHUNK = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
@@ -63,7 +66,7 @@ def plant(pairs: Sequence[Pair], width: int) -> list[list[Tree]]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One packed row as tensors.
+    """One packed row as tensors, or several with a first dimension for the row.
 
     tokens     (length,) token ids        positions  (length,) position of each token in its own pair
     mask       (length, length) True where a token may look
@@ -137,21 +140,49 @@ def completion_logprobs(
     device = next(model.parameters()).device
     logprobs = torch.zeros(shape, device=device)
     entropies = torch.zeros(shape, device=device) if entropy else None
-    for trees in plant(pairs, width):
-        row = lay_out(trees)
-        hidden = model.base_model(
-            input_ids=row.tokens[None].to(device),
-            position_ids=row.positions[None].to(device),
-            attention_mask=row.mask[None, None].to(device),
-            use_cache=False,
-        ).last_hidden_state[0]
-        logits = model.get_output_embeddings()(hidden[row.sources.to(device)]).float() / temperature
+    rows = [lay_out(trees) for trees in plant(pairs, width)]
+    batch = _batch(rows)
+    hidden = model.base_model(
+        input_ids=batch.tokens.to(device),
+        position_ids=batch.positions.to(device),
+        attention_mask=batch.mask[:, None].to(device),
+        use_cache=False,
+    ).last_hidden_state.flatten(0, 1)
+    project = model.get_output_embeddings()
+    for start in range(0, len(batch.sources), CHUNK):
+        part = slice(start, start + CHUNK)
+        logits = project(hidden[batch.sources[part].to(device)]).float() / temperature
         normalizer = logits.logsumexp(-1)
-        chosen = logits.gather(-1, row.targets.to(device)[:, None]).squeeze(-1) - normalizer
-        places = (row.owners.to(device), row.offsets.to(device))
+        chosen = logits.gather(-1, batch.targets[part].to(device)[:, None]).squeeze(-1) - normalizer
+        places = (batch.owners[part].to(device), batch.offsets[part].to(device))
         logprobs = logprobs.index_put(places, chosen)
         if entropies is not None:
             with torch.no_grad():
                 mean = (logits.softmax(-1) * logits).sum(-1)
                 entropies = entropies.index_put(places, normalizer - mean)
     return logprobs, entropies
+
+
+def _batch(rows: Sequence[Layout]) -> Layout:
+    """The rows as one batch, padded to the longest; `sources` count through the flattened batch.
+
+    One pass over the weights for all rows: on a CPU their gradients cost as much as the tokens do.
+    """
+    length = max(len(row.tokens) for row in rows)
+
+    def padded(values: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.pad(values, (0, length - len(values)))
+
+    mask = torch.eye(length, dtype=torch.bool).repeat(len(rows), 1, 1)  # padding looks at itself
+    for number, row in enumerate(rows):
+        size = len(row.tokens)
+        mask[number, :size, :size] = row.mask
+    return Layout(
+        torch.stack([padded(row.tokens) for row in rows]),
+        torch.stack([padded(row.positions) for row in rows]),
+        mask,
+        torch.cat([row.sources + number * length for number, row in enumerate(rows)]),
+        torch.cat([row.targets for row in rows]),
+        torch.cat([row.owners for row in rows]),
+        torch.cat([row.offsets for row in rows]),
+    )
