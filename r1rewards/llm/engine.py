@@ -105,7 +105,7 @@ class Engine:
         self.model = Path(model)
         self.log = log
         self.backend = _choose_backend(backend)
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "backend": self.backend,
             "max_length": max_length,
             "max_batch": max_batch,
