@@ -1,0 +1,138 @@
+"""The command line: a mistake is one sentence, status 2 and nothing written; and --help is light."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from r1train.cli import main
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SMOLLM2, TINY = str(RECIPES / "smollm2-135m"), str(RECIPES / "tiny")
+
+
+@pytest.fixture
+def mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mistake:
+    return Mistake(tmp_path, monkeypatch, capsys)
+
+
+class Mistake:
+    """Runs the command in an empty folder and returns its one sentence."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder / "here"
+        self.folder.mkdir()
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str) -> str:
+        self._monkeypatch.chdir(self.folder)
+        self._monkeypatch.setattr(sys, "argv", ["r1train", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        said = self._capsys.readouterr()
+        *progress, sentence = said.err.splitlines()
+        assert sentence.startswith("r1train: ") and not said.out
+        assert not any("Traceback" in line for line in progress)
+        return sentence
+
+
+def test_no_such_model(mistake: Mistake) -> None:
+    said = mistake("run", SMOLLM2, "--set", "model=/no/such/model")
+    assert "there is no model at /no/such/model" in said
+    assert not list(mistake.folder.iterdir()), "a run folder was left"
+
+
+def test_no_such_recipe_key_or_backend(mistake: Mistake) -> None:
+    assert "recipes beside it:" in mistake("run", str(RECIPES / "smollm3"))
+    assert "did you mean 'seed'?" in mistake("run", TINY, "--set", "sede=1")
+    assert "no backend 'trll'" in mistake("run", TINY, "--set", "backend=trll")
+    assert not list(mistake.folder.iterdir())
+
+
+def test_a_model_without_a_chat_template(mistake: Mistake, tiny_model: Path) -> None:
+    bare = mistake.folder.parent / "bare"
+    bare.mkdir()
+    for file in tiny_model.iterdir():
+        if file.name != "chat_template.jinja":
+            (bare / file.name).write_bytes(file.read_bytes())
+    said = mistake("run", SMOLLM2, "--set", f"model={bare}")
+    assert f"the model in {bare} has no chat template" in said
+    assert not list(mistake.folder.iterdir())
+
+
+def test_a_run_folder_that_cannot_be_made(mistake: Mistake) -> None:
+    file = mistake.folder.parent / "file"
+    file.write_text("mine")
+    assert str(file) in mistake("run", TINY, "--out", str(file))
+    assert str(file) in mistake("run", TINY, "--out", str(file / "below"))
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("0-data.sources=[]", "no training problem"),
+        ("0-data.sources.0.train=100000000", "'sums'"),
+        ("0-data.sources.0.source=sum", "sum"),
+    ],
+)
+def test_data_that_is_not_there(mistake: Mistake, change: str, told: str) -> None:
+    said = mistake("run", TINY, "--set", change, "--out", "out")
+    assert told in said
+    assert not list(mistake.folder.glob("out/0-data/*.parquet")), "half a stage was left"
+
+
+def test_a_report_of_no_run(mistake: Mistake) -> None:
+    assert "is not the folder of a run" in mistake("report", str(mistake.folder))
+
+
+def test_a_hub_id_offline_is_one_sentence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "r1train", "run", SMOLLM2, "--set", "model=nobody/nothing"]
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub"), "PATH": ""}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1 and "nobody/nothing" in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_prints_the_resolved_recipe_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["r1train", "run", TINY, "--dry-run", "--set", "seed=9"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    recipe = yaml.safe_load(capsys.readouterr().out)
+    assert recipe["seed"] == 9 and list(recipe["stages"])[-1] == "4-all-scenarios-rl"
+    assert not list(tmp_path.iterdir())
+
+
+#: Runs a package as `python -m` does, and then says which of the heavy packages it has loaded.
+HELP = """
+import json, runpy, sys
+name, sys.argv = sys.argv[1], [sys.argv[1], "--help"]
+try:
+    runpy.run_module(name, run_name="__main__")
+except SystemExit as ended:
+    heavy = {"torch", "vllm", "sympy", "transformers", "trl", "datasets", "numpy", "polars", "pyarrow"}
+    print(json.dumps([ended.code, sorted(heavy & set(sys.modules))]))
+"""
+
+
+@pytest.mark.parametrize("package", ["r1data", "r1rewards", "r1train"])
+def test_help_is_light(package: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", HELP, package], capture_output=True, text=True, check=True)
+    *shown, last = ended.stdout.splitlines()
+    assert json.loads(last) in ([0, []], [None, []])
+    assert any("Usage" in line for line in shown)
