@@ -1,4 +1,4 @@
-"""What tests share: where the test data is, a line that says what was left out, and a model of a few words."""
+"""What tests share: where the test data is, what was left out, and a model of a few words."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path
     stage = PretrainStage(
         kind="pretrain",
         vocabulary=320,
-        hidden=32,
+        hidden=64,
         layers=2,
         heads=2,
         max_length=256,
