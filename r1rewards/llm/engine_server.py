@@ -107,16 +107,24 @@ class Transformers:
             self._tokenizer = load_tokenizer(model)
 
     def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
-        size = int(self._settings["max_batch"])
-        order = sorted(range(len(requests)), key=lambda i: requests[i].sampling.max_tokens)
+        size, longest = int(self._settings["max_batch"]), int(self._settings["max_length"])
+        prompts = [prompt_ids(self._tokenizer, request) for request in requests]
+        room = [min(r.sampling.max_tokens, longest - len(p)) for r, p in zip(requests, prompts, strict=True)]
+        for index, prompt in enumerate(prompts):
+            if len(prompt) >= longest:
+                yield index, Completion("", (), "prompt_too_long", len(prompt))
+        order = sorted((i for i, p in enumerate(prompts) if len(p) < longest), key=lambda i: room[i])
         for start in range(0, len(order), size):
             chunk = order[start : start + size]
-            yield from zip(chunk, self._batch([requests[i] for i in chunk]), strict=True)
+            batch = self._batch(
+                [requests[i] for i in chunk], [prompts[i] for i in chunk], [room[i] for i in chunk]
+            )
+            yield from zip(chunk, batch, strict=True)
 
-    def _batch(self, requests: list[Request]) -> list[Completion]:
+    def _batch(self, requests: list[Request], ids: list[list[int]], room: list[int]) -> list[Completion]:
+        """Complete these prompts side by side, each by at most as many tokens as it has room for."""
         import torch
 
-        ids = [prompt_ids(self._tokenizer, request) for request in requests]
         ends = self._end_tokens()
         width, device = max(map(len, ids)), self._model.device
         rows = torch.tensor([[ends[0]] * (width - len(row)) + row for row in ids], device=device)
@@ -126,7 +134,7 @@ class Transformers:
         temperature = torch.tensor([[r.sampling.temperature or 1.0] for r in requests])
         top_p = torch.tensor([r.sampling.top_p for r in requests])
         out: list[list[int]] = [[] for _ in requests]
-        done = [r.sampling.max_tokens == 0 for r in requests]
+        done = [tokens == 0 for tokens in room]
         cache: Any = None
         with torch.inference_mode():
             while not all(done):
@@ -137,11 +145,11 @@ class Transformers:
                 cache, logits = answer.past_key_values, answer.logits[:, -1].float().cpu()
                 drawn = sampler.draw(logits / temperature, generators, top_p)
                 tokens = torch.where(greedy, logits.argmax(-1), drawn).tolist()
-                for i, request in enumerate(requests):
+                for i, token in enumerate(tokens):
                     if done[i]:
                         continue
-                    out[i].append(tokens[i])
-                    done[i] = tokens[i] in ends or len(out[i]) >= request.sampling.max_tokens
+                    out[i].append(token)
+                    done[i] = token in ends or len(out[i]) >= room[i]
                 rows = torch.tensor(tokens, device=device)[:, None]
                 mask = torch.cat([mask, torch.ones_like(rows)], dim=1)
         return [
