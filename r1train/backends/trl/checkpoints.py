@@ -49,10 +49,13 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
 
     A line has the step, the seconds since the line before, and what the trainer logged. `total` steps stand
     in the first line's company, so that whoever follows the file knows how long it will be.
+
+    rollout  optimiser steps that share one rollout: a stop waits for its end, where a run can go on
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, *, rollout: int = 1) -> None:
         self.output = output
+        self.rollout = rollout
         self.extra: dict[str, Any] = {}
         self.stopping = False
         self._since = time.monotonic()
@@ -65,7 +68,7 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.stopping = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.stopping:
+        if self.stopping and state.global_step % self.rollout == 0:
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:

@@ -234,7 +234,7 @@ def make_trainer(job: Job) -> SegmentTrainer:
     )
     return SegmentTrainer(
         job,
-        recorder=Recorder(Path(job.output)),
+        recorder=Recorder(Path(job.output), rollout=rollout["minibatches"]),
         model=AutoModelForCausalLM.from_pretrained(job.model, dtype=torch.float32),
         args=config,
         train_dataset=Dataset.from_list(questions(job)),

@@ -6,10 +6,10 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.store import replacing
 from r1train.job import Job
 
 
@@ -29,9 +29,15 @@ def main() -> None:
 
 def train(job: Job, *, resume: bool) -> None:
     """Train to the end and leave `model/` and `steps` in the job's output folder."""
+    output = Path(job.output)
+    if not (resume and (output / "steps").exists()):  # else it was killed while it tidied up
+        _train(job, output, resume=resume)
+    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+
+
+def _train(job: Job, output: Path, *, resume: bool) -> None:
     from r1train.backends.trl import checkpoints
 
-    output = Path(job.output)
     checkpoint = checkpoints.last(output / "checkpoints") if resume else None
     if job.kind == "rl":
         from r1train.backends.trl.grpo import make_trainer
@@ -44,14 +50,12 @@ def train(job: Job, *, resume: bool) -> None:
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if checkpoints.stopped(trainer):
         sys.exit(143)  # told to stop: a checkpoint is on the disk, and the run goes on from there
-    temporary = Path(tempfile.mkdtemp(dir=output))
-    trainer.save_model(str(temporary))
-    trainer.processing_class.save_pretrained(temporary)
-    temporary.chmod(0o755)
-    shutil.rmtree(output / "model", ignore_errors=True)
-    temporary.rename(output / "model")
-    (output / "steps").write_text(str(trainer.state.global_step))
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    model = output / "model"
+    shutil.rmtree(model, ignore_errors=True)
+    trainer.save_model(str(model))
+    trainer.processing_class.save_pretrained(model)
+    with replacing(output / "steps") as part:  # written last: it says that the model is whole
+        part.write_text(str(trainer.state.global_step))
 
 
 if __name__ == "__main__":
