@@ -181,7 +181,8 @@ def _trainings(folder: Path, missing: list[str]) -> Iterator[Training]:
     ]
     for name, file in files:
         metrics = one_line_per_step(list(read_lines(file, missing)))
-        evaluation = None if name == "policy" else _read_json(file.parent.parent / "evaluation.json", missing)
+        tested = file.parent.parent / "evaluation" / "evaluation.json"
+        evaluation = None if name == "policy" else _read_json(tested, missing)
         if metrics or evaluation:
             yield Training(name, metrics, evaluation)
 

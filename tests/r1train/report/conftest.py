@@ -178,7 +178,10 @@ def train(run: Path, stage: str, dice: random.Random) -> None:
             model = folder / "reward-models" / name
             metrics = [line | {"accuracy": 0.5 + line["step"] / 100} for line in sft_metrics(20, dice)]
             write_lines(model / "train" / "metrics.jsonl", metrics)
-            write_json(model / "evaluation.json", {"accuracy": 0.81, "pairs": 120, "margin": 0.62})
+            accuracy = {"mean": 0.81, "low": 0.74, "high": 0.88}
+            write_json(
+                model / "evaluation" / "evaluation.json", {"prompts": 60, "rows": 120, "accuracy": accuracy}
+            )
 
 
 def make_run(run: Path, *, finished: int = 5, problems: int = 20) -> Path:
