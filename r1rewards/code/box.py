@@ -23,6 +23,7 @@ from typing import Any
 
 from r1rewards.code import in_process, kernel, python_program, root, seccomp, served, tester
 
+#: Descriptors of a box: its socket, its job, and the compiled program if there is one.
 CONTROL, JOB, PROGRAM = 3, 4, 5
 #: In place of a command: the compiled program that the controller sent.
 BINARY = "{program}"

@@ -249,18 +249,24 @@ os.register_at_fork(after_in_child=POOL.after_fork)
 
 @contextmanager
 def borrowed(flavour: str, tier: str) -> Iterator[Server]:
-    """A server of this kind; one that lost a box is not used again."""
+    """A server of this kind; one that lost a box, or was interrupted, is not used again."""
     server = POOL.borrow(flavour, tier)
+    whole = False
     try:
         yield server
-    except BaseException:
-        server.close()
+        whole = True
+    except GraderError as error:
+        whole = not isinstance(error, BoxLost)
         raise
-    POOL.give_back(server)
+    finally:
+        if whole:
+            POOL.give_back(server)
+        else:
+            server.close()
 
 
 class Box:
-    """One program in its box. `run` gives it one test; leaving the context ends everything in it."""
+    """One program in its box. `start` gives it one test; leaving the context ends everything in it."""
 
     def __init__(
         self,
@@ -314,16 +320,14 @@ class Box:
         """Wait until the program is compiled; what the compiler said against it otherwise."""
         if self._compiled:
             return None
-        wait_s = self._limits.compile_s + _GRACE_S / 2
+        wait_s = 4 * self._limits.compile_s + _GRACE_S  # seconds of a clock: a loaded machine is no fault
         if not _readable(self._socket.fileno(), wait_s):
             return f"the compiler did not come to an end in {wait_s:g} s"
         answer = self._receive(0)
         if answer is None:
-            raise (
-                CompilerLost("the box ended while it compiled")
-                if self._server.usable
-                else BoxLost("the server ended")
-            )
+            if self._server.usable:
+                raise CompilerLost("the box ended while it compiled")
+            raise BoxLost("the server ended")
         self._compiled = "ready" in answer
         return None if self._compiled else str(answer.get("compile"))
 

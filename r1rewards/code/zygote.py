@@ -25,8 +25,6 @@ from typing import Any
 
 from r1rewards.code import box, kernel, root
 
-#: Descriptors of a box: its socket, its job, and the compiled program if there is one.
-CONTROL, JOB, PROGRAM = 3, 4, 5
 _STACK = 256 << 20
 _MAX_FDS = 3
 
@@ -117,9 +115,9 @@ def _become_box(fds: list[int], features: dict[str, Any]) -> None:
     try:
         kernel.die_with_parent()
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in fds]
-        for number, fd in enumerate(high, start=CONTROL):
+        for number, fd in enumerate(high, start=box.CONTROL):
             os.dup2(fd, number, inheritable=False)
-        kernel.close_from(CONTROL + len(fds))
+        kernel.close_from(box.CONTROL + len(fds))
         box.main(features)
     finally:
         os._exit(70)
