@@ -71,9 +71,10 @@ def report(run: Annotated[Path, typer.Argument(help="Folder of a run, finished o
 
 
 def _check(recipe: Recipe) -> None:
-    """What can be known before anything starts: the model and the backend are there."""
+    """What can be known before anything starts: backend, model and memory are there."""
     from importlib.util import find_spec
 
+    from r1rewards.llm.engine import check_memory
     from r1train.backends import get_backend
     from r1train.models import resolve_model
 
@@ -82,7 +83,7 @@ def _check(recipe: Recipe) -> None:
         if find_spec(package) is None:
             raise UserError(f"{package} is not installed; pip install 'r1kit[train]'")
     if all(stage.kind != "pretrain" for stage in recipe.stages.values()):
-        resolve_model(recipe.model)
+        check_memory(resolve_model(recipe.model), recipe.engine.memory_gb)
 
 
 def _print_table(folder: Path) -> None:

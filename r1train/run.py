@@ -81,17 +81,21 @@ class RunFolder:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:
-        """The folder of a stage; its status goes from running to done."""
+        """The folder of a stage; its status goes from running to done, or to stopped when it fails."""
         entry = next(stage for stage in self._state["stages"] if stage["name"] == name)
         entry["status"] = "running"
         self._stage = entry
         self._write_state()
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        yield folder
-        entry["status"] = "done"
-        entry["seconds"] = round(sum(step["seconds"] for step in entry["steps"]), 1)
-        self._write_state()
+        try:
+            yield folder
+            entry["status"] = "done"
+        finally:
+            if entry["status"] != "done":
+                entry["status"] = "stopped"
+            entry["seconds"] = round(sum(step["seconds"] for step in entry["steps"]), 1)
+            self._write_state()
 
     def timed(self, name: str, began: float) -> None:
         """Put down that a step of the current stage has taken the time since `began`, tries added up."""

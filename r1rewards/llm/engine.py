@@ -126,7 +126,7 @@ class Engine:
         """Begin loading and return at once; the first request waits for it."""
         if self._process is not None:
             return
-        _check_memory(self.model, float(self._settings["memory_gb"]))
+        check_memory(self.model, float(self._settings["memory_gb"]))
         self._folder = Path(tempfile.mkdtemp(prefix="r1kit-engine-"))
         self._key = secrets.token_hex(16)
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -242,8 +242,8 @@ def _environment(settings: dict[str, Any]) -> dict[str, str]:
     return {name: os.environ.get(name, value) for name, value in wanted.items()} | forced
 
 
-def _check_memory(model: Path, cache_gb: float) -> None:
-    """Refuse to start where the machine plainly has no room, before anything is half done."""
+def check_memory(model: Path, cache_gb: float) -> None:
+    """Refuse to start an engine where the machine plainly has no room, before anything is half done."""
     weights = sum(file.stat().st_size for file in model.glob("*.safetensors")) / 2**30
     needed = weights * 2 + cache_gb + 1.0
     with contextlib.suppress(
