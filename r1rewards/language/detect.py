@@ -75,7 +75,7 @@ class Profiles:
 
     _SMOOTHING = 0.5 / 10_000
     #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log).
-    _MARGIN = 8.0
+    _MARGIN = 12.0
 
     def __init__(self) -> None:
         from langdetect.detector_factory import PROFILES_DIRECTORY
