@@ -23,6 +23,7 @@ import importlib.util
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -171,6 +172,7 @@ class Grader:
             text=True,
             bufsize=1,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            start_new_session=True,
         )
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
@@ -192,7 +194,7 @@ class Grader:
 
     def close(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # with the pools that some graders keep
             self.process.wait()
             self.process = None
 

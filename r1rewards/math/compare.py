@@ -7,7 +7,7 @@ from itertools import product
 from typing import Literal
 
 from r1rewards.math.definition import definition, rename, value_of
-from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region
+from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region, variable
 from r1rewards.math.scalars import equal, proportional
 from r1rewards.math.tree import SCALARS, Node, substitute, symbols
 from r1rewards.math.units import word_set
@@ -287,7 +287,8 @@ def _same_items(gold: Node, answer: Node) -> bool | None:
         return _all(same(mine[0], item) for item in theirs) and True
     if len(mine) != len(theirs) or len(mine) > _MAX_ITEMS:
         return False
-    labelled = len({str(defined[0]) for item in mine if (defined := definition(item))}) == len(mine)
+    labels = {label for item in mine if (label := _label(item)) is not None}
+    labelled = len(labels) == len(mine)
     unsure = False
     for item in mine:
         for place, other in enumerate(theirs):
@@ -303,9 +304,15 @@ def _same_items(gold: Node, answer: Node) -> bool | None:
     return True
 
 
+def _label(item: Node) -> Node | None:
+    """What a member of a list is about: the x of x = 5 and of x < 5."""
+    defined = definition(item)
+    return variable(item) if defined is None else defined[0]
+
+
 def _labels_differ(item: Node, other: Node) -> bool:
-    mine, theirs = definition(item), definition(other)
-    return bool(mine and theirs and mine[0] and theirs[0] and mine[0] != theirs[0])
+    mine, theirs = _label(item), _label(other)
+    return mine is not None and theirs is not None and mine != theirs
 
 
 def renamed(gold: Node, answer: Node) -> Node | None:

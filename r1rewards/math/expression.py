@@ -16,8 +16,8 @@ from __future__ import annotations
 from r1rewards.math.formula import CLOSERS, MAX_DEPTH, FormulaParser
 from r1rewards.math.normalize import clean
 from r1rewards.math.tokens import Token, Unreadable, tokenize
-from r1rewards.math.tree import Node, number
-from r1rewards.math.units import word_set
+from r1rewards.math.tree import Node, has, number
+from r1rewards.math.units import parse_unit, word_set
 
 RELATIONS = word_set(
     "= < > <= >= != ~ in notin subset subseteq supset supseteq perp parallel sim propto cong"
@@ -48,8 +48,7 @@ class _AnswerParser(FormulaParser):
             self.at += 1  # a brace too many at the end
         if self.peek().kind not in ("eof", "stop"):
             raise Unreadable(f"{self.peek().value!r} left over")
-        items = node.args if node.op == "seq" else (node,)
-        if self.peek().kind == "stop" and all(item.op in ("sym", "text", "app") for item in items):
+        if self.peek().kind == "stop" and _is_subject(node, self.peek().value):
             raise Unreadable("a sentence")
         if self.money and node.op in ("num", "neg", "mul", "add", "div"):
             node = Node("quantity", (node,), "dollar")
@@ -85,7 +84,7 @@ class _AnswerParser(FormulaParser):
                 break
             items.append(self.item())
         if len(items) > 1:
-            items = _without_domains(items)
+            items = _joined(_without_domains(items)) if name == "and" else _without_domains(items)
         return items[0] if len(items) == 1 else Node("seq", tuple(items), name)
 
     def item(self) -> Node:
@@ -110,7 +109,13 @@ class _AnswerParser(FormulaParser):
             words = self.words()
             if node.op == "text":
                 return Node("text", name=f"{node.name} {words}")
-            return Node("quantity", (node,), words)
+            quantity = Node("quantity", (node,), words)
+            if self.peek().kind == "num":
+                parts = _joined([quantity, self.member()])
+                if len(parts) > 1:
+                    raise Unreadable("a number among words")
+                return parts[0]
+            return quantity
         return node
 
     def words(self) -> str:
@@ -122,6 +127,8 @@ class _AnswerParser(FormulaParser):
                 break
             depth += (kind == "(") - (kind == ")")
             if kind == "num" and words[-1] not in ("^", "-"):
+                if parse_unit(" ".join(words)) is not None:
+                    break  # 4 hours 8 minutes
                 raise Unreadable("a number among words")
             value = self.next().value
             braces += (value == "{") - (value == "}")
@@ -263,6 +270,30 @@ class _AnswerParser(FormulaParser):
             "emptyset": Node("set"),
             "ldots": Node("sym", name="..."),
         }[token.kind]
+
+
+def _joined(items: list[Node]) -> list[Node]:
+    """4 hours and 8 minutes as one quantity; other items as they are."""
+    units = [parse_unit(item.name) if item.op == "quantity" else None for item in items]
+    first = units[0]
+    if first is None or any(unit is None or unit.dimensions != first.dimensions for unit in units):
+        return items
+    if len({unit.factor for unit in units if unit is not None}) != len(units):
+        return items
+    values = [
+        Node("mul", (number(unit.factor / first.factor), item.args[0]))
+        for item, unit in zip(items, units, strict=True)
+        if unit is not None
+    ]
+    return [Node("quantity", (Node("add", tuple(values)),), items[0].name)]
+
+
+def _is_subject(node: Node, word: str) -> bool:
+    """Whether what stands before this word is what a sentence is about, rather than an answer."""
+    if word in ("is", "are", "has", "have", "such", "that"):
+        return not (has(node, "rel") or has(node, "num"))
+    items = node.args if node.op == "seq" else (node,)
+    return all(item.op in ("sym", "text", "app") for item in items)
 
 
 def _without_domains(items: list[Node]) -> list[Node]:

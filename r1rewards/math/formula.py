@@ -247,19 +247,22 @@ class FormulaParser:
         if self.peek().kind == "_":
             self.at += 1
             node = _subscripted(node, self.argument())
-        primes = 0
-        while token.value in _APPLIED and self.peek().kind == "'":
-            self.at += 1
-            primes += 1
-        for _ in range(primes):
-            node = Node("prime", (node,))
+        name = node.name
+        if token.value in _APPLIED:
+            while self.peek().kind == "'" and len(name) < MAX_DEPTH:
+                self.at += 1
+                name += "'"
+                node = Node("prime", (node,))
+            if [self.peek(ahead).value for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
+                self.at += 5
+                name += "^-1"
         called = token.value in _APPLIED or not self.peek().spaced
         if self.peek().kind == "(" and called and node.op != "app":
             start = self.at
             inside = self.bracket(self.next())
             if token.value in _APPLIED:
                 args = inside.args if inside.op == "tuple" else (inside,)
-                return Node("app", args, node.name + "'" * primes)
+                return Node("app", args, name)
             if inside.op in ("sym", "num"):
                 # W(n): a call when it stands left of "=", else a product; `values.py` decides.
                 return Node("mul", (node, inside), "call")

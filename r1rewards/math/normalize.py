@@ -101,6 +101,9 @@ _CODE_POINT = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _MODULO = re.compile(
     r"\(\s*(?:\\[,;: ]|\\q?quad\b|\s)*\\?(?:text|mathrm|operatorname)?\{?b?mod\b\}?\s*([0-9a-z]+)\s*\)"
 )
+_ORDINAL = re.compile(
+    r"(?<=[0-9])\s*\^\{\s*(?:\\(?:text|mathrm|textrm)\s*\{)?\s*(?:st|nd|rd|th|t h)\s*\}?\s*\}"
+)
 _MISSING_SPACE = re.compile(r"\\(q?quad|,|;|!)(?=[A-Za-z0-9])")
 _END = re.compile(r"[\s.,;:。]+$|\\[\s]+$")
 
@@ -121,6 +124,8 @@ def clean(text: str) -> str:
         text = _DELIMITERS.sub(" ", text).replace(r"\$", "$")
         if "\\" in text:
             text = _latex(text)
+    if "^" in text:
+        text = _ORDINAL.sub("", text)
     if "mod" in text:
         text = _MODULO.sub(r"\\pmod{\1}", text)
     text = text.strip()

@@ -130,6 +130,11 @@ def _inequality(node: Node) -> list[Interval] | None:
     return None
 
 
+def variable(node: Node) -> Node | None:
+    """What an inequality is about: the x of x < 5."""
+    return next(filter(_is_variable, node.args), None) if node.op == "rel" else None
+
+
 def _is_variable(node: Node) -> bool:
     if node.op == "mul":
         return node.name == "call"
@@ -143,6 +148,8 @@ def _several(node: Node) -> list[Interval] | None:
         if part is None:
             return None
         parts.append(part)
+    if len({variable(arg) for arg in node.args} - {None}) > 1:
+        return None  # "x < 1, y > 2" is about two numbers
     if node.name == "or" or any(arg.op != "rel" for arg in node.args):
         return [interval for part in parts for interval in part]
     met = parts[0]

@@ -103,6 +103,8 @@ _OPERATORS = {
     "prime": "'",
     "circ": "degree",
     "degree": "degree",
+    "textdegree": "degree",
+    "textcirc": "degree",
     "to": "to",
     "rightarrow": "to",
     "mapsto": "to",

@@ -36,7 +36,8 @@ EQUAL: dict[str, list[tuple[str, str]]] = {
         (r"5 \text{ m}", r"500 \text{ cm}"), (r"5\text{ m}", "5"), ("5", r"5 \text{ km}"),
         (r"864 \mbox{ inches}^2", "864"), (r"2 \text{ km/h}", r"2 \text{ kilometers per hour}"),
         (r"\$10", "10"), (r"\$5", r"500 \text{ cents}"), (r"9 \text{ square feet}", r"1 \text{ yd}^2"),
-        ("3000000", "3 million"), (r"125 \text{ miles}", r"125\textnormal{ miles}"),
+        ("3000000", "3 million"), (r"4 \text{ hours and 8 minutes}", r"4 \text{ hours } 8 \text{ minutes}"), ("5^{th}", "5"),
+        (r"248 \text{ minutes}", "4 hours and 8 minutes"), (r"125 \text{ miles}", r"125\textnormal{ miles}"),
     ],
     "expression": [
         ("x^2+2x+1", "(x+1)^2"), (r"\tan^2(y)+1", r"\sec^2(y)"), (r"2 \arcsin \sqrt{a}", r"\arccos(1-2a)"),
@@ -71,7 +72,7 @@ EQUAL: dict[str, list[tuple[str, str]]] = {
         ("y = x^2+1", "1+x^2"), ("f(x)=x+1", "f(n) = n+1"), ("2x+4y-3=0", r"y = -\frac12 x + \frac34"),
         ("k=1", "1"), ("x^2+y^2=4", "2x^2+2y^2-8=0"), ("a_n = 2n", "2n"), (r"\frac{NO}{BO} = \frac12", "1/2"),
         ("A:B=1", "1"), ("f(x) = 1", r"f(x) = 1 \text{ for all } x > 0"), ("a_3 = 2, a_7 = 9", "a_7 = 9, a_3 = 2"),
-        (r"x \approx 11", "11"),
+        (r"x \approx 11", "11"), (r"f^{-1}(2) = 3", "3"),
     ],
     "matrix": [
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\left[\begin{array}{cc}1 & 2 \\ 3 & 4\end{array}\right]"),
@@ -105,6 +106,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     "expression": [
         ("x^2", "x^3"), ("x", "|x|"), ("x+2n+1", "x+1"), (r"\sqrt{x}", "x"), ("4a-2", "4b-2"), (r"x + 10^{-12}", "x"),
         (r"\pi", "3.14159"), (r"\pi", "22/7"), (r"\sqrt2", "1.41421356"), ("f'", "f"), ("2xy", "2xyz"), (r"\ln x", r"\log_2 x"),
+        ("f'(x)", "g'(x)"),
         (r"F_n = \sum_{k=0}^{n-1} F_k F_{n-k-1}", r"F_n = \sum_{k=0}^{n-2} F_k F_{n-k-2}"),
         (r"2\pi", "2"), ("(a+5)(b+2)", "(+5)(b+2)"),
     ],
@@ -116,7 +118,7 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
     ],
     "interval": [
         ("[0,1)", "(0,1)"), ("[0,1)", "[0,1]"), ("k < -5", "k > -5"), (r"(-\infty,0)\cup(1,\infty)", r"(-\infty,0)"),
-        ("x < 1 \\text{ and } x \\ne 0", r"(-\infty,1)"), ("[0,3)", "[0,1]"), ("2x > 4y", "x < 2y"), ("x > 1", "1"),
+        ("x < 1 \\text{ and } x \\ne 0", r"(-\infty,1)"), ("[0,3)", "[0,1]"), ("2x > 4y", "x < 2y"), ("x > 1", "1"), ("x < 1, y > 2", "x < 1, z > 2"),
     ],
     "equation": [
         ("7 = 11a+c", "11a+c"), ("2x + z = 1", "1"), ("xy = 6", r"\frac{6}{x+1}"), ("y = 2x+1", "y = 2x+2"),
