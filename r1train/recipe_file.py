@@ -81,9 +81,9 @@ def _apply(data: dict[str, Any], change: str) -> None:
 def _explain(error: ValidationError, folder: Path) -> str:
     """The first problem as a sentence with its file, its key and the nearest key that exists."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("data", "pretrain", "sft", "rl")]
-    if "data" in first["loc"][2:]:
-        place = [str(part) for part in first["loc"] if part not in ("pretrain", "sft", "rl")]
+    place = [str(part) for part in first["loc"]]
+    if place[:1] == ["stages"]:
+        del place[2:3]  # the kind of the stage, which pydantic names after the stage
     file = f"{folder}/pipeline.yaml"
     if place[:1] == ["stages"] and len(place) > 1:
         file, place = f"{folder}/{place[1]}.yaml", place[2:]
