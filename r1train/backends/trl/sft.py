@@ -38,7 +38,7 @@ class PackedSFTTrainer(SFTTrainer):  # type: ignore[misc]
             length = int(mask.sum())
             pairs.append((ids[:learned].tolist(), ids[learned:length].tolist()))
         with self.accelerator.autocast():
-            logprobs, _ = completion_logprobs(model, pairs)
+            logprobs, _ = completion_logprobs(model, pairs, width=256)  # nothing is shared: short rows
         tokens = sum(len(completion) for _, completion in pairs)
         loss = -logprobs.sum() / (tokens if num_items_in_batch is None else num_items_in_batch)
         return (loss, None) if return_outputs else loss
