@@ -1,4 +1,4 @@
-"""Every package that the code imports is declared in pyproject.toml, and constraints.txt pins the declared ones."""
+"""What the code imports is declared in pyproject.toml, and what is declared is pinned in constraints.txt."""
 
 from __future__ import annotations
 
