@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import sys
 import tempfile
 import threading
 import time
@@ -260,7 +259,7 @@ def pipeline(count: int, wanted: list[str]) -> None:
     lines = []
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
         folder = Path(name)
-        rows = (
+        rows: Iterator[dict[str, Any]] = (
             {
                 "id": f"p{number}",
                 "uid": f"u{number}",
@@ -329,4 +328,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
