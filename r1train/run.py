@@ -7,6 +7,7 @@ RUN/<stage>/<step>/  what each step left, with `step.json`: inputs, configuratio
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -68,6 +69,14 @@ class RunFolder:
                 raise UserError(
                     f"the run folder {self.folder} cannot be written to; choose another with --out"
                 )
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._lock)
+                raise UserError(
+                    f"another r1train is at work in {self.folder}; wait for it, or choose another with --out"
+                ) from None
             with replacing(saved) as part:
                 part.write_text(resolved)
             with replacing(self.folder / "versions.json") as part:
@@ -184,7 +193,7 @@ class RunFolder:
     def engine(self, model: Model) -> Engine:
         """The run's engine with this model in it; another engine only where the architecture differs."""
         if self._engine is not None and not self._engine.fits(model.path):
-            self.close()
+            self.stop_engine()
         self.start_engine(model)
         assert self._engine is not None
         if self._engine.model != model.path:
@@ -197,6 +206,11 @@ class RunFolder:
             self._engine.model = Path()
 
     def close(self) -> None:
+        """Stop the engine and let go of the folder."""
+        self.stop_engine()
+        os.close(self._lock)
+
+    def stop_engine(self) -> None:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
