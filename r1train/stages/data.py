@@ -26,6 +26,8 @@ def run_data(run: RunFolder, folder: Path, stage: DataStage) -> None:
             run.warm_up()
             with run.progress.bar("make problems") as bar:
                 heldout, train = _problems(run, stage, bar)
+            if not train:
+                raise UserError("0-data: the sources give no training problem; raise the train of one of them")
             counts = {
                 "heldout": write_rows(step.path / "heldout.parquet", heldout),
                 "train": write_rows(step.path / "train.parquet", train),
