@@ -38,6 +38,8 @@ from r1rewards.core.errors import GraderError
 START_S = 120.0
 #: Bytes of one message, either way.
 MESSAGE_LIMIT = 64 * 1024 * 1024
+#: How many times the deadline a worker may take that is ready to run and does not get the processor.
+_CROWDED = 10
 _PR_SET_PDEATHSIG = 1
 _HEADER = struct.Struct("<I")
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
@@ -48,7 +50,9 @@ class Workers:
     """Up to `size` processes running one function; started when first needed, safe from any thread.
 
     function    "module:name"; the module is imported when a worker starts, outside the deadline.
-    deadline_s  wall-clock seconds of one call, after which the worker is killed.
+    deadline_s  wall-clock seconds of one call, after which the worker is killed. One that is ready to run
+                but got less processor time than this, on a crowded machine, has up to ten times as long,
+                so that a result does not depend on what else runs.
     memory_mb   address space of one worker (RLIMIT_AS), in MiB.
     """
 
@@ -148,14 +152,17 @@ class _Worker:
         os.set_blocking(self._in, False)
         self.served = 0
         self.dead = False
-        self._exchange(None, time.monotonic() + START_S)
+        self._exchange(None, START_S)
 
     def call(self, args: Sequence[Any], deadline_s: float) -> Any:
         self.served += 1
-        return self._exchange(json.dumps(args).encode(), time.monotonic() + deadline_s)
+        return self._exchange(json.dumps(args).encode(), deadline_s)
 
-    def _exchange(self, message: bytes | None, end: float) -> Any:
+    def _exchange(self, message: bytes | None, deadline_s: float) -> Any:
         """The result of one message; of none, the greeting of a worker that has loaded its function."""
+        now = time.monotonic()
+        end, self._latest = now + deadline_s, now + _CROWDED * deadline_s
+        self._processor_end = self._processor_time()[1] + deadline_s
         # A finally, not an except: an interrupt must not leave half a message in the pipe either.
         intact = False
         try:
@@ -208,8 +215,20 @@ class _Worker:
     def _wait(self, descriptor: int, event: int, end: float) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
-            raise KilledError("the worker missed its deadline and was killed")
+        while not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+            ready, used = self._processor_time()
+            missing = self._processor_end - used
+            end = min(time.monotonic() + max(missing, 0.01), self._latest)
+            if not ready or missing <= 0 or time.monotonic() >= self._latest:
+                raise KilledError("the worker missed its deadline and was killed")
+
+    def _processor_time(self) -> tuple[bool, float]:
+        """Whether the process is ready to run (or waits for the disk), and its processor seconds so far."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return False, 0.0
+        return fields[0] in "RD", (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
         self.dead = True
