@@ -27,7 +27,7 @@ def run_data(run: RunFolder, folder: Path, stage: DataStage) -> None:
             with run.progress.bar("make problems") as bar:
                 heldout, train = _problems(run, stage, bar)
             if not train:
-                raise UserError("0-data: the sources give no training problem; raise the train of one of them")
+                raise UserError("0-data: the sources give no training problem; raise one of their `train`")
             counts = {
                 "heldout": write_rows(step.path / "heldout.parquet", heldout),
                 "train": write_rows(step.path / "train.parquet", train),
