@@ -98,7 +98,10 @@ def _print_table(folder: Path) -> None:
     shown = Table(*rows[0], title=f"{folder.name}: held-out problems, 95 % intervals")
     for row in rows:
         shown.add_row(*row.values())
-    Console().print(shown)
+    console = Console()
+    if not console.is_terminal:  # a log has no width to fit into
+        console = Console(width=200)
+    console.print(shown)
 
 
 def main() -> None:
