@@ -43,11 +43,22 @@ def draw(logits: Any, generators: dict[int, Any], top_p: Any | None) -> Any:
     if top_p is None:
         return _invert(probabilities, uniform)
     mass, words = probabilities.topk(min(SHORTLIST, probabilities.shape[-1]), dim=-1)
-    if bool((mass.sum(-1) < top_p).any()):  # some nucleus is larger than the shortlist
-        mass, words = probabilities.sort(dim=-1, descending=True)
+    drawn = _nucleus(mass, words, uniform, top_p)
+    # what a row gets must not depend on the rows beside it: each goes the way of its own top_p and logits
+    whole = top_p >= 1
+    wide = ~whole & (mass.sum(-1) < top_p)  # its nucleus is larger than the shortlist
+    if bool(whole.any()):
+        drawn[whole] = _invert(probabilities[whole], uniform[whole])
+    if bool(wide.any()):
+        mass, words = probabilities[wide].sort(dim=-1, descending=True)
+        drawn[wide] = _nucleus(mass, words, uniform[wide], top_p[wide])
+    return drawn
+
+
+def _nucleus(mass: Any, words: Any, uniform: Any, top_p: Any) -> Any:
+    """A word out of the fewest that have a mass of `top_p` together; `mass` falls along a row."""
     inside = mass.cumsum(-1) - mass < top_p[:, None]
-    chosen = _invert(mass * inside, uniform)
-    return words.gather(-1, chosen[:, None]).squeeze(-1)
+    return words.gather(-1, _invert(mass * inside, uniform)[:, None]).squeeze(-1)
 
 
 def _invert(weights: Any, uniform: Any) -> Any:

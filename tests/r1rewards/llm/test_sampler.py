@@ -79,12 +79,24 @@ def test_the_ends_of_the_unit_interval_are_drawn_rightly(
     assert draw(logits, {0: None}, None).tolist() == [expected]
 
 
-@given(st.integers(1, 6), st.integers(0, 100))
-def test_a_row_depends_on_its_own_seed_only(others: int, seed: int) -> None:
-    logits = torch.linspace(0, 3, 50)
-    alone = draw(logits[None], {0: torch.Generator().manual_seed(seed)}, torch.tensor([0.9]))
-    rows = torch.stack([logits.flip(0)] * others + [logits])
-    generators = {row: torch.Generator().manual_seed(row + 1000) for row in range(others)}
-    generators[others] = torch.Generator().manual_seed(seed)
-    together = draw(rows, generators, torch.tensor([0.5] * others + [0.9]))
-    assert together[-1] == alone[0]
+@pytest.mark.parametrize("top_p", [0.5, 0.95, 1.0])
+@pytest.mark.parametrize("words", [50, 3 * SHORTLIST])
+def test_a_row_depends_on_its_own_seed_and_logits_only(words: int, top_p: float) -> None:
+    """Whatever stands beside it: narrow and wide nuclei, all of the distribution, or nothing.
+
+    The logits have ties, as those of a model in bfloat16 do.
+    """
+    logits = torch.randn(words, generator=torch.Generator().manual_seed(0)).mul(2).round().div(4)
+    others = torch.stack([logits * 20, logits * 0.01, logits])
+    for seed in range(100):
+
+        def drawn(rows: Any, nuclei: list[float] | None, seed: int = seed) -> int:
+            generators = {row: torch.Generator().manual_seed(seed + row) for row in range(len(rows))}
+            top_p = None if nuclei is None else torch.tensor(nuclei)
+            return int(draw(rows, generators, top_p)[0])
+
+        alone = drawn(logits[None], [top_p])
+        assert drawn(torch.stack([logits, *others]), [top_p, 0.9, 0.9, 1.0]) == alone
+        assert drawn(torch.stack([logits, others[1]]), [top_p, 0.99]) == alone
+        if top_p == 1.0:
+            assert drawn(logits[None], None) == alone
