@@ -111,8 +111,9 @@ def load_run(path: Path) -> Run:
         raise UserError(
             f"{path} is not a run directory: it has no readable state.json; give a folder of `r1train run`"
         )
-    stages = [_base(path, missing)]
-    stages += [_stage(path, entry, missing) for entry in state.get("stages", [])]
+    entries = {entry["name"]: entry for entry in state.get("stages", [])}
+    stages = [_base(path, entries.pop(BASE, {}), missing)]
+    stages += [_stage(path, entry, missing) for entry in entries.values()]
     recipe = path / "recipe.yaml"
     if not recipe.is_file():
         missing.append("recipe.yaml is not there, so the settings of the run are not shown")
@@ -144,12 +145,14 @@ def read_lines(path: Path, missing: list[str]) -> Iterator[dict[str, Any]]:
                 )
 
 
-def _base(path: Path, missing: list[str]) -> Stage:
+def _base(path: Path, entry: dict[str, Any], missing: list[str]) -> Stage:
+    """The base model, which comes first wherever the run has evaluated it."""
     folder = path / BASE
     summary = _read_json(folder / "evaluation" / "summary.json", missing)
     if summary is None:
         missing.append("the base model is not evaluated yet")
-    return Stage(BASE, "done" if summary else "pending", folder, summary=summary)
+    status, seconds = "done" if summary else "pending", float(entry.get("seconds") or 0.0)
+    return Stage(BASE, status, folder, seconds, _steps(entry), summary)
 
 
 def _stage(path: Path, entry: dict[str, Any], missing: list[str]) -> Stage:
@@ -159,7 +162,7 @@ def _stage(path: Path, entry: dict[str, Any], missing: list[str]) -> Stage:
         status=entry.get("status", "pending"),
         folder=folder,
         seconds=float(entry.get("seconds") or 0.0),
-        steps=[(step["name"], float(step.get("seconds") or 0.0)) for step in entry.get("steps", [])],
+        steps=_steps(entry),
         summary=_read_json(folder / "evaluation" / "summary.json", missing),
         ledgers=[
             _ledger(file, folder) for file in sorted(folder.glob("**/ledger.parquet")) if _shown(file, folder)
@@ -171,6 +174,10 @@ def _stage(path: Path, entry: dict[str, Any], missing: list[str]) -> Stage:
     elif stage.summary is None and stage.evaluated:
         missing.append(f"stage {stage.name} is done and has no evaluation")
     return stage
+
+
+def _steps(entry: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(step["name"], float(step.get("seconds") or 0.0)) for step in entry.get("steps", [])]
 
 
 def _trainings(folder: Path, missing: list[str]) -> Iterator[Training]:

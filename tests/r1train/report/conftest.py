@@ -193,7 +193,7 @@ def make_run(run: Path, *, finished: int = 5, problems: int = 20) -> Path:
     write_json(
         run / "versions.json", {"packages": packages, "python": "3.11.2", "commit": "abc1234", "cpus": 2}
     )
-    entries = []
+    entries: list[dict[str, Any]] = [{"name": "base", "status": "done", "seconds": 12.0, "steps": []}]
     for index, stage in enumerate(STAGES):
         status = "done" if index < finished else "running" if index == finished else "pending"
         steps = [
