@@ -79,9 +79,9 @@ def test_a_run_folder_that_cannot_be_made(mistake: Mistake) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("0-data.sources=[]", "no training problem"),
-        ("0-data.sources.0.train=100000000", "'sums'"),
-        ("0-data.sources.0.source=sum", "sum"),
+        ("0-data.sources=[]", "the sources give no training problem"),
+        ("0-data.sources.0.train=100000000", "ask for fewer"),
+        ("0-data.sources.0.source=arithmetics", "'arithmetics'"),
     ],
 )
 def test_data_that_is_not_there(mistake: Mistake, change: str, told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,17 +56,25 @@ def test_a_step_stands_until_its_settings_change(run: RunFolder) -> None:
     assert stage["status"] == "done" and [step["name"] for step in stage["steps"]] == ["work"]
 
 
-def test_an_interrupted_step_keeps_its_work_and_its_stage_is_not_done(run: RunFolder) -> None:
-    folder = run.folder / "0-data"
-    with pytest.raises(KeyboardInterrupt), run.stage("0-data"), run.step(folder / "work", {}) as step:
+def test_an_interrupted_step_keeps_its_work_and_its_stage_is_not_done(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "0-data"
+    run = open_run(tmp_path / "run")
+    interrupted = pytest.raises(KeyboardInterrupt)
+    with interrupted, closing(run), run.stage("0-data"), run.step(folder / "work", {}) as step:
         assert step is not None
         (step.path / "half").write_text("half")
         raise KeyboardInterrupt
-    again = open_run(run.folder)
-    with again.stage("0-data") as folder, again.step(folder / "work", {}) as step:
+    state = json.loads((run.folder / "state.json").read_text())
+    stages = {stage["name"]: stage["status"] for stage in state["stages"]}
+    assert stages.pop("0-data") == "running" and set(stages.values()) == {"pending"}
+    run = open_run(tmp_path / "run")
+    with closing(run), run.stage("0-data"), run.step(folder / "work", {}) as step:
         assert step is not None and (step.path / "half").read_text() == "half"
-        state = json.loads((run.folder / "state.json").read_text())
-        assert {stage["status"] for stage in state["stages"]} == {"running", "pending"}
+
+
+def test_one_run_at_a_time_in_a_folder(run: RunFolder) -> None:
+    with pytest.raises(UserError, match="another r1train is at work"):
+        open_run(run.folder)
 
 
 def test_models_by_reference(run: RunFolder, tiny_model: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def watch(trainer: Any) -> dict[int, dict[str, Any]]:
     def loss(model: Any, inputs: Any) -> Any:
         seen[trainer.state.global_step + 1]["batches"].append(inputs)
         value = compute_loss(model, inputs)
-        seen[trainer.state.global_step + 1]["loss"] += float(value)
+        seen[trainer.state.global_step + 1]["loss"] += float(value.detach())
         return value
 
     class Watch(TrainerCallback):  # type: ignore[misc]
