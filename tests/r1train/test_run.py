@@ -66,7 +66,7 @@ def test_an_interrupted_step_keeps_its_work_and_its_stage_is_not_done(tmp_path: 
         raise KeyboardInterrupt
     state = json.loads((run.folder / "state.json").read_text())
     stages = {stage["name"]: stage["status"] for stage in state["stages"]}
-    assert stages.pop("0-data") == "running" and set(stages.values()) == {"pending"}
+    assert stages.pop("0-data") == "stopped" and set(stages.values()) == {"pending"}
     run = open_run(tmp_path / "run")
     with closing(run), run.stage("0-data"), run.step(folder / "work", {}) as step:
         assert step is not None and (step.path / "half").read_text() == "half"
