@@ -19,6 +19,8 @@ class Component:
     tasks, domains        where it applies; None means the reward's own tasks, and every domain
     from_step, until_step the training steps in which it applies, the end excluded
     required              its abstention leaves the row without a total
+    if_abstains           the value that its abstention counts for in the total; None: it adds nothing, and so
+                          less than the others of the group get
     gate                  it multiplies the sum of the others instead of adding to it
     options               what the reward was made with, for whoever must know whether two specs grade alike
     """
@@ -27,6 +29,7 @@ class Component:
     reward: Reward
     weight: float = 1.0
     required: bool = False
+    if_abstains: float | None = None
     gate: bool = False
     tasks: frozenset[str] | None = None
     domains: frozenset[str] | None = None

@@ -6,6 +6,8 @@ times the values of those that the spec calls gates. It is None when nothing tru
     a component that applies errs               status "error"
     a `required` one abstains, or all abstain   status "abstain"
 
+An abstention of any other component counts for what its `if_abstains` says, and adds nothing without it.
+
 A row without a total takes no part in the mean and the spread of its group and has an advantage of 0.
 """
 
@@ -62,10 +64,14 @@ def combine(components: Sequence[Component], verdicts: Mapping[str, Verdict]) ->
     if any(verdict.status == "error" for verdict in verdicts.values()):
         return Score(None, "error", verdicts, rewards)
     missing = any(c.required and c.name in verdicts and rewards[c.name] is None for c in components)
-    addends = [c.weight * value for c in components if not c.gate and (value := rewards[c.name]) is not None]
+    worth = {
+        c.name: c.if_abstains if rewards[c.name] is None and c.name in verdicts else rewards[c.name]
+        for c in components
+    }
+    addends = [c.weight * value for c in components if not c.gate and (value := worth[c.name]) is not None]
     if missing or not addends:
         return Score(None, "abstain", verdicts, rewards)
-    gates = [value for c in components if c.gate and (value := rewards[c.name]) is not None]
+    gates = [value for c in components if c.gate and (value := worth[c.name]) is not None]
     return Score(math.fsum(addends) * math.prod(gates), "ok", verdicts, rewards)
 
 

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from r1rewards.component import Component
 from r1rewards.core.errors import UserError
@@ -53,6 +53,7 @@ class RewardSettings(_Settings):
     use: str = ""
     weight: float = Field(default=1.0, allow_inf_nan=False)
     required: bool = False
+    if_abstains: float | None = Field(default=None, allow_inf_nan=False)
     gate: bool = False
     scope: Scope | None = None
     tasks: frozenset[str] | None = None
@@ -68,6 +69,12 @@ class RewardSettings(_Settings):
             if task not in TASKS:
                 raise ValueError(f"there is no task {task!r}{suggest(task, TASKS)}")
         return tasks
+
+    @model_validator(mode="after")
+    def _one_meaning_of_abstaining(self) -> RewardSettings:
+        if self.required and self.if_abstains is not None:
+            raise ValueError("a required reward leaves the row without a total: it takes no if_abstains")
+        return self
 
 
 class ErrorSettings(_Settings):
@@ -243,6 +250,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         reward=reward,
         weight=entry.weight,
         required=entry.required,
+        if_abstains=entry.if_abstains,
         gate=entry.gate,
         tasks=entry.tasks,
         domains=entry.domains,

@@ -18,7 +18,7 @@ from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.template import get_template
 from r1rewards.core.verdict import Verdict
 from r1rewards.score import combine, group_advantages
-from r1rewards.spec import BATCH, ErrorSettings, Spec
+from r1rewards.spec import BATCH, ErrorSettings, Spec, load_spec
 
 
 class Says(Reward):
@@ -289,3 +289,21 @@ def test_groups_do_not_touch_each_other() -> None:
     assert group_advantages([1.0, 0.0], 2, scale=False) == [0.5, -0.5]
     with pytest.raises(ValueError, match="whole groups"):
         group_advantages([1.0], 2)
+
+
+def test_an_abstention_counts_for_what_the_spec_says() -> None:
+    plain = says("language")
+    neutral = says("language", if_abstains=1.0, weight=2.0)
+    accuracy = Component("accuracy", Constant(Verdict.of(1.0, "right")))
+    with spec(accuracy, plain) as loaded:
+        assert [score.total for score in loaded.score([row("abstain"), row("0.5")])] == [1.0, 1.5]
+    with spec(accuracy, neutral) as loaded:
+        scores = list(loaded.score([row("abstain"), row("0.5"), row("error")]))
+    assert [score.total for score in scores] == [3.0, 2.0, None]
+    assert scores[0].rewards == {"accuracy": 1.0, "language": None}
+
+
+def test_a_required_reward_takes_no_worth_for_abstaining() -> None:
+    settings = {"rewards": {"format": {"required": True, "if_abstains": 1.0}}}
+    with pytest.raises(UserError, match="takes no if_abstains"):
+        load_spec(settings)
