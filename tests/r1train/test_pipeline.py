@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -178,7 +179,14 @@ def test_two_kills_and_a_complete_run(tmp_path: Path) -> None:
 
 
 #: Steps of a stage that are killed, each once, while they are at work.
-KILLED = ("problems", "start", "sample", "judge", "dataset", "train", "evaluation")
+KILLED = {
+    f".{name}.part" for name in ("problems", "start", "sample", "judge", "dataset", "train", "evaluation")
+}
+
+
+def at_work(out: Path) -> set[Path]:
+    """The steps that are being made just now; folders come and go while this looks."""
+    return {Path(folder) / name for folder, names, _ in os.walk(out) for name in KILLED.intersection(names)}
 
 
 @pytest.mark.long
@@ -188,14 +196,14 @@ def test_kills_in_every_stage_change_no_record(tmp_path: Path) -> None:
     dice = random.Random(0)
     killed: set[Path] = set()
 
-    def fresh() -> list[Path]:
-        at_work = [path for name in KILLED for path in broken.rglob(f".{name}.part")]
-        return [path for path in at_work if path not in killed]
+    def a_new_step() -> bool:
+        fresh = at_work(broken) - killed
+        killed.update(fresh)
+        return bool(fresh)
 
-    while kill_when(broken, lambda: bool(fresh()), delay=dice.uniform(0.0, 4.0)):
-        killed.update(broken.rglob(".*.part"))
-    stages = {path.relative_to(broken).parts[0] for path in killed}
-    assert stages == {"0-data", "0-base", *MODELS}
+    while kill_when(broken, a_new_step, delay=dice.uniform(0.0, 3.0)):
+        pass
+    assert {path.relative_to(broken).parts[0] for path in killed} == {"0-data", "0-base", *MODELS}
     check_complete(whole)
     check_complete(broken)
     assert records(broken) == records(whole)

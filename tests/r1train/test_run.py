@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_seeds_depend_on_every_part_and_nothing_else() -> None:
 
 
 def test_problems_are_chosen_by_task_spread_and_without_overlap(run: RunFolder) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": f"{task}-{n}", "task": task, "prompt": [], "reference": "1"}
         for task in ("math", "choice")
         for n in range(30)

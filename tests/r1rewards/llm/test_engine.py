@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.rows import messages
 from r1rewards.llm import Completion, Request, Sampling
 from r1rewards.llm.engine import Connection, Engine
 
@@ -23,7 +24,7 @@ def requests(count: int = 8) -> list[Request]:
     """Conversations of different lengths, each with a seed of its own, at temperature 1."""
     return [
         Request(
-            [{"role": "user", "content": "What is 2 + 2? " * (1 + n % 3)}],
+            messages("What is 2 + 2? " * (1 + n % 3)),
             Sampling(temperature=1.0, top_p=1.0 if n % 2 else 0.9, max_tokens=10 + n, seed=1000 + n),
         )
         for n in range(count)

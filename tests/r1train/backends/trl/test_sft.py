@@ -15,7 +15,7 @@ from r1train.job import Job
 
 pytestmark = pytest.mark.slow
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"uid": "a", "prompt_ids": [5, 6, 7], "completion_ids": [8, 9, 1]},
     {"uid": "b", "prompt_ids": [5, 6], "completion_ids": [10, 1]},
     {"uid": "c", "prompt_ids": [5, 6, 7, 8], "completion_ids": [8, 9, 10, 11, 12, 1]},
