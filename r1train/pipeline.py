@@ -29,8 +29,11 @@ def run_recipe(recipe: Recipe, folder: Path) -> Path:
     Each stage is a folder of steps; a step stands when its inputs, its configuration and its files are the
     same, so that running again after a kill, or after a change of the recipe, does only what is needed.
     """
+    from transformers.utils import logging
+
     from r1train.report import write_report
 
+    logging.disable_progress_bar()  # the run has its own
     progress = Progress()
     run = RunFolder(folder, recipe, progress)
     try:
