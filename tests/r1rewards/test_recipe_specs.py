@@ -60,7 +60,9 @@ def test_reasoning_adds_accuracy_format_and_language() -> None:
         assert score.rewards["format"] == layout
         if language is not None:
             assert score.rewards["language"] == pytest.approx(language, abs=0.05)
-        assert score.total == pytest.approx(sum(v for v in score.rewards.values() if v is not None))
+        untold = 1.0 if score.rewards["language"] is None else 0.0  # the spec's `if_abstains`
+        values = [value for value in score.rewards.values() if value is not None]
+        assert score.total == pytest.approx(sum(values) + untold)
 
 
 def test_zero_leaves_language_out() -> None:
