@@ -34,7 +34,7 @@ from r1rewards.score import Score
 from r1rewards.spec import Spec, load_spec
 from r1train.backends.trl.arguments import accumulation, common
 from r1train.backends.trl.checkpoints import Recorder
-from r1train.backends.trl.packed import completion_logprobs
+from r1train.backends.trl.packed import completion_logprobs, packable
 from r1train.job import Job
 
 #: The environment variable that tells a trainer where the run's generation engine is.
@@ -173,7 +173,7 @@ class SegmentTrainer(GRPOTrainer):  # type: ignore[misc]
         compute_entropy: bool = False,
         **more: Any,
     ) -> tuple[Any, Any, Any]:
-        if input_ids.device.type != "cpu":
+        if not packable(model):
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **more
             )

@@ -1,13 +1,15 @@
-"""Log-probabilities of completions without padding and without repeated prompts.
+"""Log-probabilities of completions without padding and without computing any shared beginning twice.
 
-A group of GRPO shares one prompt, and a padded batch spends most of its tokens on copies of it and on
-padding. Here prompts and completions are laid out as a forest: each distinct prompt once, its completions
-after it, every token attending to its own completion and its own prompt only, with positions as if each pair
-stood alone. The result is that of the plain forward (tested), for about half of the tokens. Only positions
-that predict a completion token are projected onto the vocabulary.
+A padded batch spends most of its tokens on padding, on copies of the prompt that a group of GRPO shares,
+and on the system prompt that all rows share. Here the rows are laid out as a trie: in sorted order, each
+adds only the tokens after what it has in common with the row before it. The tokens of the whole trie go
+through the model as one flat row, so that its matrix products see each of them once; only attention knows
+the trie: a row's new tokens look along the row's own path. The result is that of the plain forward
+(tested), for half of the tokens or less. Only positions that predict a completion token are projected onto
+the vocabulary.
 
-This is for models whose attention takes a mask (sdpa or eager); it is what the trl backend uses on the CPU,
-where no fused kernel does the same.
+This is what the trl backend uses on the CPU, where no fused kernel does the same; `packable` says for which
+models.
 """
 
 from __future__ import annotations
@@ -17,172 +19,212 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import AttentionInterface
+
+from r1train.backends.trl.chosen import chosen_logprobs
 
 Pair = tuple[Sequence[int], Sequence[int]]
 
-#: Positions projected onto the vocabulary at a time.
-CHUNK = 1024
+#: The name under which transformers knows `_attend`.
+ATTENTION = "r1kit_trie"
+#: Rows whose attention is computed side by side; of similar length, so that little of it is padding.
+BLOCK = 16
+#: Added to the score of what may not be seen; the softmax makes it 0.
+HIDDEN = -1e9
+#: Settings of a configuration that change logits or scores in ways that are not computed here.
+UNSUPPORTED = ("final_logit_softcapping", "attn_logit_softcapping", "logit_scale", "logits_scaling")
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """A prompt and the completions that continue it; `members` are their places in the batch."""
+class Trie:
+    """The rows of a batch with every shared beginning laid out once.
 
-    prompt: tuple[int, ...]
-    members: list[int]
-    completions: list[Sequence[int]]
-
-    @property
-    def size(self) -> int:
-        return len(self.prompt) + sum(map(len, self.completions))
-
-
-def plant(pairs: Sequence[Pair], width: int) -> list[list[Tree]]:
-    """The pairs as trees, packed first-fit into rows of at most `width` tokens (or of one larger tree)."""
-    trees: dict[tuple[int, ...], Tree] = {}
-    full: list[Tree] = []
-    for member, (prompt, completion) in enumerate(pairs):
-        key = tuple(prompt)
-        tree = trees.get(key)
-        if tree is not None and tree.size + len(completion) > width:
-            full.append(trees.pop(key))
-            tree = None
-        if tree is None:
-            tree = trees[key] = Tree(key, [], [])
-        tree.members.append(member)
-        tree.completions.append(completion)
-    rows: list[list[Tree]] = []
-    room: list[int] = []
-    for tree in sorted([*full, *trees.values()], key=lambda tree: (-tree.size, tree.members)):
-        place = next((i for i, left in enumerate(room) if tree.size <= left), None)
-        if place is None:
-            rows.append([])
-            room.append(max(width, tree.size))
-            place = len(rows) - 1
-        rows[place].append(tree)
-        room[place] -= tree.size
-    return rows
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One packed row as tensors, or several with a first dimension for the row.
-
-    tokens     (length,) token ids        positions  (length,) position of each token in its own pair
-    mask       (length, length) True where a token may look
-    sources    places whose hidden state predicts a completion token
-    targets    that token                 owners, offsets   the member of the batch and its token number
+    tokens     token ids, each row's new ones after those of the row before it in sorted order
+    positions  of each token in its row
+    paths      for each distinct row, in sorted order, the places of all of its tokens
+    fresh      for each of them, how many at the end of its path it added
+    rows       for each row of the batch, which of `paths` it is
     """
 
-    tokens: torch.Tensor
-    positions: torch.Tensor
-    mask: torch.Tensor
-    sources: torch.Tensor
-    targets: torch.Tensor
-    owners: torch.Tensor
-    offsets: torch.Tensor
+    tokens: list[int]
+    positions: list[int]
+    paths: list[list[int]]
+    fresh: list[int]
+    rows: list[int]
 
 
-def lay_out(trees: Sequence[Tree]) -> Layout:
-    """The trees of one row, one after the other."""
+def plant(rows: Sequence[Sequence[int]]) -> Trie:
+    """The rows as a trie: neighbours in sorted order share the longest beginnings."""
+    order = sorted(set(map(tuple, rows)))
     tokens: list[int] = []
     positions: list[int] = []
-    branch: list[int] = []  # which completion a token belongs to; its tree's own number for a prompt token
-    root: list[int] = []
+    paths: list[list[int]] = []
+    fresh: list[int] = []
+    before: tuple[int, ...] = ()
+    for row in order:
+        shared = _common(before, row)
+        paths.append(
+            (paths[-1][:shared] if paths else []) + list(range(len(tokens), len(tokens) + len(row) - shared))
+        )
+        fresh.append(len(row) - shared)
+        tokens += row[shared:]
+        positions += range(shared, len(row))
+        before = row
+    number = {row: index for index, row in enumerate(order)}
+    return Trie(tokens, positions, paths, fresh, [number[tuple(row)] for row in rows])
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that attend side by side, padded to the longest of them.
+
+    queries, keys  (rows, longest) places in the flat row: the new tokens, and the whole path
+    distance       (rows, 1, queries, keys) how far back a key stands from a query
+    bias           the same shape: what is added to a score, 0 where a token may look
+    """
+
+    queries: torch.Tensor
+    keys: torch.Tensor
+    distance: torch.Tensor
+    bias: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What attention needs to know: the blocks, and where each token's result stands among theirs."""
+
+    blocks: list[Block]
+    places: torch.Tensor
+
+
+def plan(trie: Trie, device: torch.device) -> Plan:
+    """Rows in blocks of similar shape; one that adds nothing (the beginning of another) asks nothing."""
+    order = sorted(
+        (i for i, new in enumerate(trie.fresh) if new), key=lambda i: (trie.fresh[i], len(trie.paths[i]))
+    )
+    places = torch.empty(len(trie.tokens), dtype=torch.long)
+    blocks, offset = [], 0
+    for start in range(0, len(order), BLOCK):
+        chunk = order[start : start + BLOCK]
+        width = max(trie.fresh[i] for i in chunk)
+        length = max(len(trie.paths[i]) for i in chunk)
+        queries, keys = (
+            torch.zeros(len(chunk), width, dtype=torch.long),
+            torch.zeros(len(chunk), length, dtype=torch.long),
+        )
+        begins = torch.tensor([len(trie.paths[i]) - trie.fresh[i] for i in chunk])
+        for number, i in enumerate(chunk):
+            path, new = torch.tensor(trie.paths[i]), trie.fresh[i]
+            keys[number, : len(path)] = path
+            queries[number, :new] = path[-new:]
+            places[path[-new:]] = offset + number * width + torch.arange(new)
+        distance = ((begins[:, None] + torch.arange(width))[:, :, None] - torch.arange(length))[:, None]
+        bias = torch.zeros(distance.shape).masked_fill(distance < 0, HIDDEN)
+        blocks.append(Block(queries.to(device), keys.to(device), distance.to(device), bias.to(device)))
+        offset += len(chunk) * width
+    return Plan(blocks, places.to(device))
+
+
+def _attend(
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any,
+    *,
+    trie: Plan,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[Any, None]:
+    """Attention along the paths of the trie; query, key, value are (1, heads, tokens, size)."""
+    window, scale = sliding_window, query.shape[3] ** -0.5 if scaling is None else scaling
+    heads, groups, size = query.shape[1], key.shape[1], query.shape[3]
+    q, k, v = (x[0].transpose(0, 1).flatten(1) for x in (query, key, value))  # (tokens, heads x size)
+    if torch.is_autocast_enabled(q.device.type):
+        q, k, v = (x.to(torch.get_autocast_dtype(q.device.type)) for x in (q, k, v))
+    results = []
+    for block in trie.blocks:
+        rows, width = block.queries.shape
+        bias = block.bias if window is None else block.bias.masked_fill(block.distance >= window, HIDDEN)
+        asked = q.index_select(0, block.queries.flatten()).view(rows, width, groups, heads // groups, size)
+        # the heads that share a key stand one after the other, as if they were more tokens
+        asked = asked.permute(0, 2, 3, 1, 4).reshape(rows, groups, -1, size)
+        seen, read = (
+            x.index_select(0, block.keys.flatten()).view(rows, -1, groups, size).transpose(1, 2)
+            for x in (k, v)
+        )
+        scores = (asked * scale) @ seen.transpose(-1, -2)
+        weights = (scores.float() + bias.repeat(1, 1, heads // groups, 1)).softmax(-1)
+        got = (
+            weights.to(read.dtype) @ read
+        )  # torch's fused kernel takes three times as long backward on a CPU
+        got = got.view(rows, groups, heads // groups, width, size).permute(0, 3, 1, 2, 4)
+        results.append(got.reshape(rows * width, heads * size))
+    flat = torch.cat(results).index_select(0, trie.places)
+    return flat.view(1, -1, heads, size), None
+
+
+AttentionInterface.register(ATTENTION, _attend)
+
+
+def packable(model: Any) -> bool:
+    """Whether `completion_logprobs` gives what this model does: plain attention and logits, on the CPU."""
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    plain = all(getattr(model.config, name, None) is None for name in UNSUPPORTED)
+    return on_cpu and plain and bool(model._supports_attention_backend)
+
+
+def completion_logprobs(
+    model: Any, pairs: Sequence[Pair], *, temperature: float = 1.0, entropy: bool = False
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Log-probabilities of every completion token, and the entropies of their distributions (no gradient).
+
+    model        a causal language model of transformers for which `packable` holds
+    pairs        (prompt tokens, completion tokens); neither may be empty
+    temperature  what the logits are divided by
+
+    Returns two tensors of shape (pairs, longest completion), zero beyond a completion's end.
+    """
+    trie = plant([(*prompt, *completion) for prompt, completion in pairs])
+    device = next(model.parameters()).device
+    # which place predicts which token, for every completion token of the batch
     sources: list[int] = []
     targets: list[int] = []
     owners: list[int] = []
     offsets: list[int] = []
-    number = 0
-    for tree in trees:
-        trunk, last = number, len(tokens) + len(tree.prompt) - 1
-        tokens += tree.prompt
-        positions += range(len(tree.prompt))
-        branch += [trunk] * len(tree.prompt)
-        root += [trunk] * len(tree.prompt)
-        for member, completion in zip(tree.members, tree.completions, strict=True):
-            number += 1
-            start = len(tokens)
-            tokens += completion
-            positions += range(len(tree.prompt), len(tree.prompt) + len(completion))
-            branch += [number] * len(completion)
-            root += [trunk] * len(completion)
-            sources += [last, *range(start, start + len(completion) - 1)][: len(completion)]
-            targets += completion
-            owners += [member] * len(completion)
-            offsets += range(len(completion))
-        number += 1
-    of, tree_of = torch.tensor(branch), torch.tensor(root)
-    same_tree = tree_of[:, None] == tree_of[None, :]
-    same_branch = of[:, None] == of[None, :]
-    is_prompt = (of == tree_of)[None, :]
-    causal = torch.ones(len(tokens), len(tokens), dtype=torch.bool).tril()
-    mask = causal & same_tree & (same_branch | is_prompt)
-    whole = torch.tensor
-    return Layout(
-        whole(tokens), whole(positions), mask, whole(sources), whole(targets), whole(owners), whole(offsets)
+    for member, (prompt, completion) in enumerate(pairs):
+        path = trie.paths[trie.rows[member]]
+        sources += path[len(prompt) - 1 : -1]
+        targets += completion
+        owners += [member] * len(completion)
+        offsets += range(len(completion))
+    places, asked = torch.unique(torch.tensor(sources, device=device), return_inverse=True)
+    before = model.config._attn_implementation
+    model.set_attn_implementation(ATTENTION)
+    try:
+        hidden = model.base_model(
+            input_ids=torch.tensor([trie.tokens], device=device),
+            position_ids=torch.tensor([trie.positions], device=device),
+            use_cache=False,
+            trie=plan(trie, device),
+        ).last_hidden_state[0]
+    finally:
+        model.set_attn_implementation(before)
+    chosen, spread = chosen_logprobs(
+        hidden.index_select(0, places),
+        model.get_output_embeddings(),
+        asked,
+        torch.tensor(targets, device=device),
+        temperature=temperature,
+        entropy=entropy,
     )
-
-
-def completion_logprobs(
-    model: Any, pairs: Sequence[Pair], *, temperature: float = 1.0, entropy: bool = False, width: int = 512
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Log-probabilities of every completion token, and the entropies of their distributions (no gradient).
-
-    model        a causal language model of transformers with a backbone and output embeddings
-    pairs        (prompt tokens, completion tokens); no completion may be empty
-    temperature  what the logits are divided by
-    width        tokens a packed row; attention costs its square
-
-    Returns two tensors of shape (pairs, longest completion), zero beyond a completion's end.
-    """
     shape = (len(pairs), max(len(completion) for _, completion in pairs))
-    device = next(model.parameters()).device
-    logprobs = torch.zeros(shape, device=device)
-    entropies = torch.zeros(shape, device=device) if entropy else None
-    rows = [lay_out(trees) for trees in plant(pairs, width)]
-    batch = _batch(rows)
-    hidden = model.base_model(
-        input_ids=batch.tokens.to(device),
-        position_ids=batch.positions.to(device),
-        attention_mask=batch.mask[:, None].to(device),
-        use_cache=False,
-    ).last_hidden_state.flatten(0, 1)
-    project = model.get_output_embeddings()
-    for start in range(0, len(batch.sources), CHUNK):
-        part = slice(start, start + CHUNK)
-        logits = project(hidden[batch.sources[part].to(device)]).float() / temperature
-        normalizer = logits.logsumexp(-1)
-        chosen = logits.gather(-1, batch.targets[part].to(device)[:, None]).squeeze(-1) - normalizer
-        places = (batch.owners[part].to(device), batch.offsets[part].to(device))
-        logprobs = logprobs.index_put(places, chosen)
-        if entropies is not None:
-            with torch.no_grad():
-                mean = (logits.softmax(-1) * logits).sum(-1)
-                entropies = entropies.index_put(places, normalizer - mean)
-    return logprobs, entropies
-
-
-def _batch(rows: Sequence[Layout]) -> Layout:
-    """The rows as one batch, padded to the longest; `sources` count through the flattened batch.
-
-    One pass over the weights for all rows: on a CPU their gradients cost as much as the tokens do.
-    """
-    length = max(len(row.tokens) for row in rows)
-
-    def padded(values: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.pad(values, (0, length - len(values)))
-
-    mask = torch.eye(length, dtype=torch.bool).repeat(len(rows), 1, 1)  # padding looks at itself
-    for number, row in enumerate(rows):
-        size = len(row.tokens)
-        mask[number, :size, :size] = row.mask
-    return Layout(
-        torch.stack([padded(row.tokens) for row in rows]),
-        torch.stack([padded(row.positions) for row in rows]),
-        mask,
-        torch.cat([row.sources + number * length for number, row in enumerate(rows)]),
-        torch.cat([row.targets for row in rows]),
-        torch.cat([row.owners for row in rows]),
-        torch.cat([row.offsets for row in rows]),
-    )
+    where = (torch.tensor(owners, device=device), torch.tensor(offsets, device=device))
+    logprobs = torch.zeros(shape, device=device).index_put(where, chosen)
+    return logprobs, None if spread is None else torch.zeros(shape, device=device).index_put(where, spread)

@@ -18,7 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from r1rewards.core.store import read_rows
 from r1train.backends.trl.arguments import accumulation, common
 from r1train.backends.trl.checkpoints import Recorder
-from r1train.backends.trl.packed import completion_logprobs
+from r1train.backends.trl.packed import completion_logprobs, packable
 from r1train.job import Job
 
 
@@ -28,7 +28,7 @@ class PackedSFTTrainer(SFTTrainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        if inputs["input_ids"].device.type != "cpu":
+        if not packable(model):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         pairs = []
         for ids, mask, labels in zip(
@@ -38,7 +38,7 @@ class PackedSFTTrainer(SFTTrainer):  # type: ignore[misc]
             length = int(mask.sum())
             pairs.append((ids[:learned].tolist(), ids[learned:length].tolist()))
         with self.accelerator.autocast():
-            logprobs, _ = completion_logprobs(model, pairs, width=256)  # nothing is shared: short rows
+            logprobs, _ = completion_logprobs(model, pairs)
         tokens = sum(len(completion) for _, completion in pairs)
         loss = -logprobs.sum() / (tokens if num_items_in_batch is None else num_items_in_batch)
         return (loss, None) if return_outputs else loss

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1train.backends.trl.packed import Pair, completion_logprobs, lay_out, plant
+from r1train.backends.trl.packed import Pair, completion_logprobs, packable, plant
 
 WORDS = 17
 token = st.integers(0, WORDS - 1)
@@ -66,10 +66,10 @@ def gradients(model: Any, logprobs: Any) -> list[Any]:
     return [parameter.grad.clone() for parameter in model.parameters()]
 
 
-@settings(max_examples=30)
-@given(pairs=batches(), width=st.integers(1, 60), temperature=st.sampled_from([1.0, 0.7]))
-def test_packed_equals_plain(model: Any, pairs: list[Pair], width: int, temperature: float) -> None:
-    packed, entropies = completion_logprobs(model, pairs, temperature=temperature, entropy=True, width=width)
+@settings(max_examples=40)
+@given(pairs=batches(), temperature=st.sampled_from([1.0, 0.7]))
+def test_packed_equals_plain(model: Any, pairs: list[Pair], temperature: float) -> None:
+    packed, entropies = completion_logprobs(model, pairs, temperature=temperature, entropy=True)
     expected, expected_entropies = plain(model, pairs, temperature)
     torch.testing.assert_close(packed, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(entropies, expected_entropies, rtol=1e-4, atol=1e-5)
@@ -78,23 +78,52 @@ def test_packed_equals_plain(model: Any, pairs: list[Pair], width: int, temperat
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-@given(pairs=batches(), width=st.integers(1, 60))
-def test_every_pair_is_planted_once_and_rows_keep_their_width(pairs: list[Pair], width: int) -> None:
-    rows = plant(pairs, width)
-    members = sorted(member for row in rows for tree in row for member in tree.members)
-    assert members == list(range(len(pairs)))
-    for row in rows:
-        assert sum(tree.size for tree in row) <= width or len(row) == 1
-        for tree in row:
-            assert tree.size <= width or len(tree.members) == 1
-            assert [list(tree.prompt)] * len(tree.members) == [list(pairs[m][0]) for m in tree.members]
-            assert tree.completions == [pairs[m][1] for m in tree.members]
+def test_more_rows_than_a_block_of_attention(model: Any) -> None:
+    pairs: list[Pair] = [([1, 2, 3], [i % WORDS, *range(i % 5)]) for i in range(50)]
+    packed, _ = completion_logprobs(model, pairs)
+    torch.testing.assert_close(packed, plain(model, pairs, 1.0)[0], rtol=1e-4, atol=1e-5)
 
 
-def test_a_shared_prompt_is_computed_once() -> None:
-    pairs = [([1, 2, 3, 4], [5, 6])] * 8
-    [row] = plant(pairs, 100)
-    assert len(lay_out(row).tokens) == 4 + 8 * 2
+def test_a_sliding_window_is_kept_to() -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = MistralConfig(
+        vocab_size=WORDS, num_key_value_heads=2, sliding_window=3, initializer_range=0.5, **sizes
+    )
+    windowed = MistralForCausalLM(config)
+    pairs: list[Pair] = [([1, 2, 3, 4, 5], [6, 7, 8]), ([1, 2, 3, 4, 5], [6, 9])]
+    packed, _ = completion_logprobs(windowed, pairs)
+    torch.testing.assert_close(packed, plain(windowed, pairs, 1.0)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_model_keeps_its_own_attention(model: Any) -> None:
+    before = model.config._attn_implementation
+    completion_logprobs(model, [([1, 2], [3])])
+    assert model.config._attn_implementation == before
+
+
+def test_models_with_scores_of_their_own_kind_are_not_packed(model: Any) -> None:
+    from transformers import Gemma2Config, Gemma2ForCausalLM
+
+    assert packable(model)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = Gemma2Config(vocab_size=WORDS, num_key_value_heads=1, head_dim=8, **sizes)
+    assert not packable(Gemma2ForCausalLM(config))
+
+
+@given(rows=st.lists(st.lists(token, min_size=1, max_size=8), min_size=1, max_size=8))
+def test_every_beginning_is_laid_out_once(rows: list[list[int]]) -> None:
+    trie = plant(rows)
+    beginnings = {tuple(row[: end + 1]) for row in rows for end in range(len(row))}
+    assert len(trie.tokens) == len(trie.positions) == len(beginnings)
+    for row, number in zip(rows, trie.rows, strict=True):
+        path = trie.paths[number]
+        assert [trie.tokens[place] for place in path] == row
+        assert [trie.positions[place] for place in path] == list(range(len(row)))
+    added = [path[len(path) - new :] for path, new in zip(trie.paths, trie.fresh, strict=True)]
+    assert sorted(place for new in added for place in new) == list(range(len(trie.tokens)))
 
 
 def test_without_entropy_there_is_none(model: Any) -> None:
