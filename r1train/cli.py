@@ -46,28 +46,49 @@ def run(
     from r1train.recipe_file import dump_recipe, load_recipe
 
     loaded = load_recipe(recipe, changes or [])
+    folder = out or Path("runs") / loaded.name
     if dry_run:
+        from r1train.forecast import forecast
+        from r1train.work import finished
+
         typer.echo(dump_recipe(loaded), nl=False)
+        expected = forecast(loaded, finished(loaded, folder))
+        if expected is not None:
+            typer.echo(expected, err=True)
         return
     _check(loaded)
     from r1train.pipeline import run_recipe
 
-    folder = out or Path("runs") / loaded.name
     written = run_recipe(loaded, folder)
     _print_table(folder)
     typer.echo(f"report: {written}")
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")]) -> None:
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Also write a Markdown document here, and its pictures into a folder beside it."),
+    ] = None,
+    notes: Annotated[
+        Path | None,
+        typer.Option(help="Notebook that the document quotes; recipes/NAME/NOTES.md where it is there."),
+    ] = None,
+) -> None:
     """Write the run's report.html again and print its table."""
-    from r1train.report import write_report
+    from r1train.report import write_markdown, write_report
 
+    if notes and not markdown:
+        raise UserError("--notes says what the Markdown document quotes; give --markdown FILE as well")
     if not (run / "state.json").is_file():
         raise UserError(f"{run} is not the folder of a run: it has no state.json")
+    document = write_markdown(run, markdown, notes) if markdown else None
     written = write_report(run)
     _print_table(run)
     typer.echo(f"report: {written}")
+    if document:
+        typer.echo(f"document: {document}")
 
 
 def _check(recipe: Recipe) -> None:

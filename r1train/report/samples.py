@@ -13,7 +13,7 @@ from r1rewards.core.rows import question_of
 from r1rewards.core.template import TEMPLATES, Template
 from r1train.report.headline import in_order
 from r1train.report.run import Run
-from r1train.report.text import shorten
+from r1train.report.text import TEXT_LIMIT, shorten
 from r1train.summary import accuracy
 
 CASES = 12
@@ -28,9 +28,10 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class Answered:
-    """One response as the page shows it; texts are already shortened."""
+    """One response as it is shown, whole and taken apart; texts are already shortened."""
 
     stage: str
+    text: str
     reasoning: str
     answer: str
     faults: tuple[str, ...]
@@ -54,8 +55,8 @@ class Case:
     answers: list[Answered]
 
 
-def cases(run: Run, count: int = CASES) -> list[Case]:
-    """Problems that show what the stages changed.
+def cases(run: Run, count: int = CASES, limit: int = TEXT_LIMIT) -> list[Case]:
+    """Problems that show what the stages changed, each text shortened to the limit.
 
     Domains take turns. Within a domain, problems take turns by how the first sample of the first and of the
     last model compare (`CHANGES`), and come in the order of their ids: nothing is picked by hand.
@@ -72,7 +73,7 @@ def cases(run: Run, count: int = CASES) -> list[Case]:
     turns = [
         _take_turns([by_domain[name][change] for change in CHANGES]) for name in in_order(set(by_domain))
     ]
-    return [_case(problem_id, rows[problem_id]) for problem_id in _take_turns(turns)[:count]]
+    return [_case(problem_id, rows[problem_id], limit) for problem_id in _take_turns(turns)[:count]]
 
 
 def _take_turns(lists: list[list[str]]) -> list[str]:
@@ -88,7 +89,7 @@ def _change(first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     return CHANGES[2] if after >= 1 else CHANGES[1]
 
 
-def _case(problem_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Case:
+def _case(problem_id: str, answers: Mapping[str, Mapping[str, Any]], limit: int) -> Case:
     rows = list(answers.values())
     first = rows[0]
     reference = first.get("reference")
@@ -97,14 +98,14 @@ def _case(problem_id: str, answers: Mapping[str, Mapping[str, Any]]) -> Case:
         problem_id=problem_id,
         domain=str(first.get("domain") or ""),
         language=str(first.get("language") or ""),
-        question=shorten(question_of(first.get("prompt") or "")),
+        question=shorten(question_of(first.get("prompt") or ""), limit),
         reference="" if reference is None else shorten(text, 600),
         change=_change(first, rows[-1]) if len(rows) > 1 else "",
-        answers=[_answered(stage, row) for stage, row in answers.items()],
+        answers=[_answered(stage, row, limit) for stage, row in answers.items()],
     )
 
 
-def _answered(stage: str, row: Mapping[str, Any]) -> Answered:
+def _answered(stage: str, row: Mapping[str, Any], limit: int) -> Answered:
     text = str(row.get("text") or "")
     trace = _template_of(text).parse(text)
     verdicts = [
@@ -113,8 +114,9 @@ def _answered(stage: str, row: Mapping[str, Any]) -> Answered:
     ]
     return Answered(
         stage=stage,
-        reasoning=shorten(trace.reasoning),
-        answer=shorten(trace.answer),
+        text=shorten(text, limit),
+        reasoning=shorten(trace.reasoning, limit),
+        answer=shorten(trace.answer, limit),
         faults=trace.faults,
         right=accuracy(row),
         reward=row.get("reward"),

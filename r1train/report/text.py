@@ -1,10 +1,10 @@
-"""Model text for a page: always text, nothing hidden in it, never longer than a reader can use."""
+"""Model text as a reader gets it: always text, nothing hidden in it, never longer than can be read."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import islice
+from itertools import count, islice
 
 from markupsafe import Markup, escape
 
@@ -40,6 +40,12 @@ def visible(text: object) -> Markup:
         out += [escape(source[done : match.start()]), _mark(match.group())]
         done = match.end()
     return Markup("").join([*out, escape(HIDDEN.sub("\ufffd", source[done:]))])
+
+
+def spelled(text: str) -> str:
+    """The text with its hidden characters, the first `MARKS` of them, by their number; without markup."""
+    met = count()
+    return HIDDEN.sub(lambda m: f"⟨U+{ord(m.group()):04X}⟩" if next(met) < MARKS else "\ufffd", text)
 
 
 def _mark(character: str) -> Markup:

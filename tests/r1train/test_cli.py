@@ -92,6 +92,7 @@ def test_data_that_is_not_there(mistake: Mistake, change: str, told: str) -> Non
 
 def test_a_report_of_no_run(mistake: Mistake) -> None:
     assert "is not the folder of a run" in mistake("report", str(mistake.folder))
+    assert "give --markdown FILE" in mistake("report", str(mistake.folder), "--notes", "NOTES.md")
 
 
 def test_a_hub_id_offline_is_one_sentence(tmp_path: Path) -> None:
