@@ -46,13 +46,19 @@ def run(
     from r1train.recipe_file import dump_recipe, load_recipe
 
     loaded = load_recipe(recipe, changes or [])
+    folder = out or Path("runs") / loaded.name
     if dry_run:
+        from r1train.forecast import forecast
+        from r1train.work import finished
+
         typer.echo(dump_recipe(loaded), nl=False)
+        expected = forecast(loaded, finished(loaded, folder))
+        if expected is not None:
+            typer.echo(expected, err=True)
         return
     _check(loaded)
     from r1train.pipeline import run_recipe
 
-    folder = out or Path("runs") / loaded.name
     written = run_recipe(loaded, folder)
     _print_table(folder)
     typer.echo(f"report: {written}")

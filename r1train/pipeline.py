@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from r1train.evaluate import evaluate
+from r1train.forecast import forecast, spent
 from r1train.progress import Progress
 from r1train.recipe import Recipe
 from r1train.run import RunFolder
@@ -14,6 +16,7 @@ from r1train.stages.data import run_data
 from r1train.stages.pretrain import run_pretrain
 from r1train.stages.rl import run_rl
 from r1train.stages.sft import run_sft
+from r1train.work import finished
 
 STAGES: dict[str, Callable[[RunFolder, Path, Any], None]] = {
     "data": run_data,
@@ -35,9 +38,17 @@ def run_recipe(recipe: Recipe, folder: Path) -> Path:
 
     logging.disable_progress_bar()  # the run has its own
     progress = Progress()
+    done = finished(recipe, folder)
     run = RunFolder(folder, recipe, progress)
     try:
+        expected = forecast(recipe, done)
+        if expected is not None:
+            progress.say(str(expected))
+        before, began = spent(folder), time.monotonic()
         _stages(run)
+        if expected is not None:
+            now = {part: seconds - before.get(part, 0.0) for part, seconds in spent(folder).items()}
+            progress.say(expected.against(time.monotonic() - began, now))
     finally:
         run.close()
     return write_report(folder)

@@ -1,0 +1,248 @@
+"""How long a run will take on this machine, said before it begins.
+
+`r1train.work` counts tokens; the model's size turns them into floating-point operations (2 for each parameter
+and token forward, 6 forward and backward); half a second of matrix products of the model's own shapes tells
+how many of those this machine does in a second, and the constants below which share of that a run reaches.
+
+Every step counts as one of the recipe's base model, that of a judge or a reward model of another size too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from r1train.models import resolve_model
+from r1train.recipe import PretrainStage, Recipe
+from r1train.work import Work, count
+
+# Shares of the probe's rate that a run reaches. Measured on 2 idle cores with bfloat16 and SmolLM2-135M, for
+# which the probe says 400 GFLOP/s: vLLM writes 380 tokens/s with 64 sequences side by side, training reads
+# 330 tokens/s, a pass without gradient 1,100. On a GPU they are not measured yet.
+GENERATION = 0.28
+TRAINING = 0.67
+SCORING = 0.74
+# What costs the same whatever the model. The starts: measured there. A step of the engine and one of the
+# optimiser: what they take in recipes/tiny, whose million parameters cost next to nothing.
+ENGINE_START_S = 13.0
+TRAINER_START_S = 10.0
+ENGINE_STEP_S = 0.015
+UPDATE_S = 0.1
+# Parameters a second. New weights for the engine: measured, 0.3 s for 135M. An update by AdamW: not measured,
+# 28 bytes of weight, gradient and moments for each parameter at the 8 GB/s that two cores move.
+LOADED = 450e6
+UPDATED = 280e6
+
+#: How long the probe runs, how many tokens go through a matrix, and onto how many words of the vocabulary.
+PROBE_S = 0.5
+PROBE_ROWS = 512
+PROBE_WORDS = 4096
+
+EVALUATIONS = "evaluations"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Seconds by part: all evaluations, then each stage that has anything left to do.
+
+    machine  what it is a forecast for
+    resumed  whether a part of the run is done already
+    """
+
+    parts: Mapping[str, float]
+    machine: str
+    resumed: bool
+
+    @property
+    def total(self) -> float:
+        return sum(self.parts.values())
+
+    def __str__(self) -> str:
+        unit = _unit(self.total)
+        parts = ", ".join(f"{part} {_figure(seconds, unit)}" for part, seconds in self.parts.items())
+        left = " left" if self.resumed else ""
+        return f"about {_figure(self.total, unit)} {unit}{left} on this machine ({self.machine}): {parts}"
+
+    def against(self, took: float, spent: Mapping[str, float]) -> str:
+        """What came of it: seconds in all and by part, each with its forecast behind it."""
+        unit = _unit(max(took, self.total))
+        parts = ", ".join(
+            f"{part} {_figure(spent.get(part, 0.0), unit)} ({_figure(seconds, unit)})"
+            for part, seconds in self.parts.items()
+        )
+        return f"took {_figure(took, unit)} {unit} (forecast {_figure(self.total, unit)}): {parts}"
+
+
+def forecast(recipe: Recipe, done: Collection[str] = (), *, rate: float | None = None) -> Forecast | None:
+    """What the steps that are not `done` will take; None where none is left or nothing can be said.
+
+    rate  floating-point operations a second; the probe's where it is not given, and nothing without torch
+    """
+    work = {step: amount for step, amount in count(recipe).items() if step not in done}
+    if not work or (rate is None and find_spec("torch") is None):
+        return None
+    shape = base_shape(recipe)
+    if shape is None:
+        return None
+    if rate is None:
+        rate = probe(shape, recipe.threads)
+    parts: dict[str, float] = {}
+    starting = ENGINE_START_S  # once, with the first step that needs the engine
+    for step, amount in work.items():
+        seconds = duration(amount, shape.parameters, rate, recipe.engine.max_batch)
+        if amount.generated:
+            seconds, starting = seconds + starting, 0.0
+        part = _part(*step.split("/", 1))
+        parts[part] = parts.get(part, 0.0) + seconds
+    return Forecast(parts, _machine(recipe), resumed=bool(done))
+
+
+def duration(work: Work, parameters: float, rate: float, batch: int) -> float:
+    """Seconds for this work at `rate` operations a second, with `batch` sequences side by side."""
+    tokens = work.generated / GENERATION + work.scored / SCORING + 3 * work.trained / TRAINING
+    steps = work.generated / batch * ENGINE_STEP_S + work.updates * (UPDATE_S + parameters / UPDATED)
+    starts = work.loads * parameters / LOADED + work.trainers * TRAINER_START_S
+    return 2 * parameters * tokens / rate + steps + starts
+
+
+def spent(folder: Path) -> dict[str, float]:
+    """The seconds that a run folder's steps have taken so far, tries added up, by the parts of a forecast."""
+    try:
+        state = json.loads((folder / "state.json").read_text())
+    except FileNotFoundError:
+        return {}
+    parts: dict[str, float] = {}
+    for stage in state["stages"]:
+        for step in stage["steps"]:
+            part = _part(stage["name"], step["name"])
+            parts[part] = parts.get(part, 0.0) + step["seconds"]
+    return parts
+
+
+def _part(stage: str, step: str) -> str:
+    return EVALUATIONS if step == "evaluation" else stage
+
+
+def _unit(seconds: float) -> str:
+    return "s" if seconds < 90 else "min" if seconds < 2 * 3600 else "h"
+
+
+def _figure(seconds: float, unit: str) -> str:
+    value = seconds / {"s": 1, "min": 60, "h": 3600}[unit]
+    if unit == "h":
+        return f"{value:.1f}"
+    return f"{value:.0f}" if value >= 0.5 else "<1"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a Llama-like model: gated feed-forward layers, grouped attention."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    queries: int
+    keys: int
+    vocabulary: int
+
+    @property
+    def matrices(self) -> list[tuple[int, int]]:
+        """(outputs, inputs) of the matrices of one layer."""
+        attention = [(self.queries + 2 * self.keys, self.hidden), (self.hidden, self.queries)]
+        return [*attention, (2 * self.intermediate, self.hidden), (self.hidden, self.intermediate)]
+
+    @property
+    def parameters(self) -> int:
+        """Those that every token is multiplied with: all layers and the projection onto the vocabulary."""
+        layer = sum(outputs * inputs for outputs, inputs in self.matrices)
+        return self.layers * layer + self.hidden * self.vocabulary
+
+
+def base_shape(recipe: Recipe) -> Shape | None:
+    """The base model's shape, the model fetched if need be; None where `read_shape` has none."""
+    for stage in recipe.stages.values():
+        if isinstance(stage, PretrainStage):
+            hidden = stage.hidden
+            return Shape(hidden, 4 * hidden, stage.layers, hidden, hidden, stage.vocabulary)
+    config = json.loads((resolve_model(recipe.model) / "config.json").read_text())
+    return read_shape(config.get("text_config", config))
+
+
+def read_shape(config: Mapping[str, Any]) -> Shape | None:
+    """The shape that a `config.json` tells; None where it is not that of a Llama-like model."""
+    if any("experts" in key for key in config):  # only some of its weights are used for each token
+        return None
+    try:
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        size = config.get("head_dim") or hidden // heads
+        return Shape(
+            hidden=hidden,
+            intermediate=config["intermediate_size"],
+            layers=config["num_hidden_layers"],
+            queries=heads * size,
+            keys=(config.get("num_key_value_heads") or heads) * size,
+            vocabulary=config["vocab_size"],
+        )
+    except KeyError:
+        return None
+
+
+def probe(shape: Shape, threads: int | None = None) -> float:
+    """Floating-point operations a second in products with these matrices, as a trainer here computes them.
+
+    The fastest of each counts, so that what else runs in this half second does not.
+    """
+    import torch
+
+    gpu = torch.cuda.is_available()
+    # the choice of the trl backend where a recipe says `precision: auto`
+    bf16 = gpu or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    place: dict[str, Any] = {
+        "dtype": torch.bfloat16 if bf16 else torch.float32,
+        "device": "cuda" if gpu else "cpu",
+    }
+    part = min(shape.vocabulary, PROBE_WORDS)
+    weights = [torch.ones(size, **place) for size in [*shape.matrices, (part, shape.hidden)]]
+    times = [*[float(shape.layers)] * len(shape.matrices), shape.vocabulary / part]
+    inputs = {w.shape[1]: torch.ones(PROBE_ROWS, w.shape[1], **place) for w in weights}
+    fastest = [math.inf] * len(weights)
+    with torch.inference_mode(), _threads(threads):
+        began = time.perf_counter()
+        while time.perf_counter() - began < PROBE_S:
+            for number, weight in enumerate(weights):
+                start = time.perf_counter()
+                torch.nn.functional.linear(inputs[weight.shape[1]], weight)
+                if gpu:
+                    torch.cuda.synchronize()
+                fastest[number] = min(fastest[number], time.perf_counter() - start)
+    seconds = sum(often * took for often, took in zip(times, fastest, strict=True))
+    return 2 * PROBE_ROWS * shape.parameters / seconds
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _machine(recipe: Recipe) -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    cores = recipe.threads or len(os.sched_getaffinity(0))
+    return "1 core" if cores == 1 else f"{cores} cores"
