@@ -22,9 +22,10 @@ exactly `--max-tokens` tokens: the model is a copy whose end-of-text token has a
 which no sampler draws. Up to 64 responses, the recipe's number, are computed side by side;
 `--trl-micro-batch` gives TRL fewer at a time, whose gradients it adds up: less memory, and another speed.
 
-Each contender runs in a process of its own, one after the other. The first step is not counted. A step lasts
-from the end of the one before to its own end, the loading of data and the log included; nobody saves
-checkpoints. What one phase does inside another counts for the inner one only:
+Each contender runs in a process of its own, one after the other. Other programs can make a step ten times as
+long: how busy they were meanwhile is told on standard error, and figures count only where that is close to 0.
+The first step is not counted. A step lasts from the end of the one before to its own end, the loading of data
+and the log included; nobody saves checkpoints. What one phase does inside another counts for the inner one:
 
     generate      prompts to completions            reference    log-probabilities of the reference model
     weight push   the policy into the engine        forward      the policy's (SFT: the loss), with gradients
@@ -36,6 +37,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -241,14 +243,25 @@ def run(folder: Path, kind: str, name: str) -> list[Figures]:
     """One contender in a new process, with the environment that `r1train run` gives a trainer."""
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     log, result = folder / "log", folder / "result.json"
-    print(f"{kind}: {name}", file=sys.stderr, flush=True)
     command = [sys.executable, __file__, *sys.argv[1:], "--contender", str(folder), kind, name]
+    print(f"{kind}: {name}", end="", file=sys.stderr, flush=True)
+    begun, before = time.perf_counter(), others()
     with log.open("wb") as file:
         ended = subprocess.run(command, env=os.environ | quiet, stdout=file, stderr=file, check=False)
+    rest = max(0.0, others() - before) / (time.perf_counter() - begun)
+    print(f", the rest of the machine kept {rest:.2f} processors busy", file=sys.stderr, flush=True)
     if ended.returncode:
         sys.exit(f"{name} failed:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-30:]))
     steps: list[Figures] = json.loads(result.read_text())
     return steps
+
+
+def others() -> float:
+    """Processor seconds since the start of the machine that no finished child of this process has used."""
+    user, nice, system, _idle, _wait, *interrupts = Path("/proc/stat").read_text().split()[1:8]
+    ticks = sum(map(int, (user, nice, system, *interrupts)))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ticks / os.sysconf("SC_CLK_TCK") - children.ru_utime - children.ru_stime
 
 
 def mean(steps: list[Figures]) -> Figures:
