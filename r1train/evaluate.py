@@ -1,8 +1,9 @@
-"""Evaluation on the held-out problems by R1's protocol (arXiv 2501.12948): sample, score, summarise."""
+"""What a model can do: sample and score; on the held-out problems by R1's protocol (arXiv 2501.12948)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from r1data.flat import flatten
 from r1data.sample import sample
 from r1rewards.core.store import Step, read_rows, replacing, write_rows
 from r1rewards.spec import load_spec
+from r1train.recipe import Sampling
 from r1train.run import Model, RunFolder
 from r1train.summary import compare, summarize
 
@@ -26,7 +28,9 @@ def evaluate(run: RunFolder, model: Model, stage: Path, *, previous: Path | None
     with run.step(stage / "evaluation", config, [heldout, Path(settings.rewards), *compared]) as step:
         if step is None:
             return
-        rows = _score(run, model, step, heldout)
+        problems = list(read_rows(heldout))
+        bar = f"evaluate {model.name}"
+        rows = score_samples(run, model, step, problems, sampling=settings, rewards=settings.rewards, bar=bar)
         write_rows(step.path / "scored.jsonl", rows)
         summary = summarize(rows)
         if previous is not None:
@@ -36,24 +40,32 @@ def evaluate(run: RunFolder, model: Model, stage: Path, *, previous: Path | None
         step.finish({"in": len(rows), "problems": summary["problems"]})
 
 
-def _score(run: RunFolder, model: Model, step: Step, heldout: Path) -> list[dict[str, Any]]:
-    settings = run.recipe.evaluation
-    problems: list[Any] = list(read_rows(heldout))
-    with run.progress.bar(f"evaluate {model.name}") as bar:
+def score_samples(
+    run: RunFolder,
+    model: Model,
+    step: Step,
+    problems: Sequence[Any],
+    *,
+    sampling: Sampling,
+    rewards: str,
+    bar: str,
+) -> list[dict[str, Any]]:
+    """Responses of the model to each problem, kept in the step's `responses.jsonl`, with their verdicts."""
+    with run.progress.bar(bar) as shown:
         responses = sample(
             problems,
             lambda: run.engine(model),
             step.path / "responses.jsonl",
             name=model.name,
             template=run.template,
-            samples=settings.samples,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            max_tokens=settings.max_tokens,
+            samples=sampling.samples,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
             seed=run.recipe.seed,
-            landed=lambda done, total, _: bar(done, total),
+            landed=lambda done, total, _: shown(done, total),
         )
     flat = list(flatten(problems, responses))
-    with load_spec(settings.rewards) as spec:
+    with load_spec(rewards) as spec:
         scores = spec.score_many(flat)
     return [score.to_row(row) | {"problem_id": row["id"]} for row, score in zip(flat, scores, strict=True)]

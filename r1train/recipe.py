@@ -220,12 +220,26 @@ class RewardModel(Keys):
     backend: dict[str, dict[str, Any]] = {}
 
 
+class Select(Keys):
+    """Prompts by how often the stage's first model solves them: always or never teaches a group nothing.
+
+    count    checkable training problems that are tried, `samples` times each at the rollout's settings
+    lowest, highest  pass rates that stay
+    """
+
+    count: PositiveInt
+    samples: Annotated[int, Field(ge=2)] = 4
+    lowest: Share = 0.1
+    highest: Share = 0.9
+
+
 class RlStage(Keys):
-    """Stages 2 and 4: GRPO on a list of segments."""
+    """Stages 2 and 4: GRPO on a list of segments; `select` narrows their checkable problems down."""
 
     kind: Literal["rl"]
     model: str
     rewards: str
+    select: Select | None = None
     reward_models: dict[str, RewardModel] = {}
     segments: tuple[Segment, ...]
     rollout: Rollout

@@ -140,7 +140,11 @@ def _rl(recipe: Recipe, stage: RlStage) -> dict[str, Work]:
         f"reward-models/{name}/train": _reward_model(recipe, settings)
         for name, settings in stage.reward_models.items()
     }
-    rollout = stage.rollout
+    rollout, select = stage.rollout, stage.select
+    if select is not None:
+        tried = min(select.count, _problems(recipe, Problems(), REASONING)) * select.samples
+        length = _length(recipe, stage.model, rollout.max_tokens)
+        made = {"select/tried": Work(generated=tried * length, loads=1), **made}
     written = read = 0.0
     rollouts = 0
     for segment in stage.segments:

@@ -6,10 +6,11 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import Any, Protocol
 
 from r1rewards.llm import Completion, Request, sampler
 
+#: What a generator of completions is: one that can be closed before its end.
+Completions = Generator[tuple[int, Completion], None, None]
+
 
 class Backend(Protocol):
-    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]: ...
+    def generate(self, requests: list[Request]) -> Completions: ...
 
     def load(self, model: str) -> None: ...
 
@@ -32,7 +36,7 @@ class Vllm:
         from vllm import LLM
 
         sampler.install()
-        threads = torch.get_num_threads()
+        threads, set_threads = torch.get_num_threads(), torch.set_num_threads
         self._max_length = int(settings["max_length"])
         self._llm = LLM(
             model=model,
@@ -43,15 +47,19 @@ class Vllm:
             # after a part of a long prompt vLLM rewinds a seeded generator, which one of the CPU cannot do
             enable_chunked_prefill=torch.cuda.is_available(),
             max_num_batched_tokens=max(int(settings["max_length"]), 8192),
+            # prompts are shared by whole blocks only; the CPU's own 128 tokens are longer than most prompts
+            block_size=None if torch.cuda.is_available() else 32,
             gpu_memory_utilization=0.3,
             seed=0,
             disable_log_stats=True,
             trust_remote_code=False,
         )
-        torch.set_num_threads(threads)  # vLLM leaves one thread behind on the CPU
+        # vLLM leaves one thread behind on the CPU, and nothing where the function was that sets another
+        torch.set_num_threads = set_threads
+        torch.set_num_threads(threads)
         self._tokenizer = self._llm.get_tokenizer()
 
-    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
+    def generate(self, requests: list[Request]) -> Completions:
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
 
@@ -66,19 +74,24 @@ class Vllm:
                 yield index, Completion("", (), "prompt_too_long", len(ids))
                 continue
             engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), params)
-        while engine.has_unfinished_requests():
-            for output in engine.step():
-                if output.finished:
-                    best = output.outputs[0]
-                    yield (
-                        int(output.request_id.split("-")[0]),
-                        Completion(
-                            best.text,
-                            tuple(best.token_ids),
-                            "length" if best.finish_reason == "length" else "stop",
-                            len(output.prompt_token_ids or ()),
-                        ),
-                    )
+        try:
+            while engine.has_unfinished_requests():
+                for output in engine.step():
+                    if output.finished:
+                        best = output.outputs[0]
+                        yield (
+                            int(output.request_id.split("-")[0]),
+                            Completion(
+                                best.text,
+                                tuple(best.token_ids),
+                                "length" if best.finish_reason == "length" else "stop",
+                                len(output.prompt_token_ids or ()),
+                            ),
+                        )
+        finally:
+            engine.abort_request(
+                [str(index) for index in range(len(requests))]
+            )  # where nobody listens any more
 
     def load(self, model: str) -> None:
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": list(_weights(Path(model)))})
@@ -106,7 +119,7 @@ class Transformers:
         if (Path(model) / "tokenizer_config.json").exists():
             self._tokenizer = load_tokenizer(model)
 
-    def generate(self, requests: list[Request]) -> Iterator[tuple[int, Completion]]:
+    def generate(self, requests: list[Request]) -> Completions:
         size, longest = int(self._settings["max_batch"]), int(self._settings["max_length"])
         prompts = [prompt_ids(self._tokenizer, request) for request in requests]
         room = [min(r.sampling.max_tokens, longest - len(p)) for r, p in zip(requests, prompts, strict=True)]
@@ -197,23 +210,36 @@ def prompt_ids(tokenizer: Any, request: Request) -> list[int]:
     return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
 
 
-def _serve(pipe: Pipe, backend: Backend, lock: threading.Lock) -> None:
-    with contextlib.suppress(EOFError, ConnectionError), pipe:
-        while True:
-            kind, argument = pipe.recv()
-            try:
-                with lock:
-                    if kind == "load":
-                        backend.load(argument)
-                    else:
-                        for item in backend.generate(argument):
-                            pipe.send(("item", item))
-                pipe.send(("end", None))
-            except ConnectionError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the client must hear of any failure
-                pipe.send(("error", f"{type(error).__name__}: {error}"))
-                os._exit(1)  # requests may be left in the engine: a fresh one is the only known state
+#: A client's pipe and what it asks for.
+Asked = tuple[Pipe, str, Any]
+
+
+def _receive(listener: Listener, asked: queue.SimpleQueue[Asked]) -> None:
+    """Accept clients for ever; each has a thread that reads its requests, one after the other's answer."""
+
+    def read(pipe: Pipe) -> None:
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                asked.put((pipe, *pipe.recv()))
+
+    while True:
+        threading.Thread(target=read, args=(listener.accept(),), daemon=True).start()
+
+
+def _answer(backend: Backend, pipe: Pipe, kind: str, argument: Any) -> None:
+    try:
+        if kind == "load":
+            backend.load(argument)
+        else:
+            with contextlib.closing(backend.generate(argument)) as completions:
+                for item in completions:
+                    pipe.send(("item", item))
+        pipe.send(("end", None))
+    except ConnectionError:
+        pass  # this client is gone; the engine is there for the others
+    except Exception as error:  # noqa: BLE001 - the client must hear of any failure
+        pipe.send(("error", f"{type(error).__name__}: {error}"))
+        os._exit(1)  # requests may be left in the engine: a fresh one is the only known state
 
 
 def _die_with(parent: int) -> None:
@@ -231,12 +257,12 @@ def main() -> None:
     settings = dict(argument.split("=", 1) for argument in sys.argv[3:])
     key = bytes.fromhex(sys.stdin.readline().strip())
     backend: Backend = (Vllm if settings["backend"] == "vllm" else Transformers)(model, settings)
-    lock = threading.Lock()
+    asked: queue.SimpleQueue[Asked] = queue.SimpleQueue()
     with Listener(str(folder / "socket"), family="AF_UNIX", authkey=key) as listener:
         (folder / "ready").touch()
-        while True:
-            pipe = listener.accept()
-            threading.Thread(target=_serve, args=(pipe, backend, lock), daemon=True).start()
+        threading.Thread(target=_receive, args=(listener, asked), daemon=True).start()
+        while True:  # here and not in a thread: each thread that computes has helpers of its own on the CPU
+            _answer(backend, *asked.get())
 
 
 if __name__ == "__main__":
