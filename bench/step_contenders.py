@@ -57,7 +57,7 @@ def trl_vllm_grpo(job: Job, micro: int) -> Iterator[Any]:
     from vllm import LLM, SamplingParams
     from vllm.inputs import TokensPrompt
 
-    threads = torch.get_num_threads()
+    threads, set_threads = torch.get_num_threads(), torch.set_num_threads
     llm = LLM(
         model=job.model,
         dtype=job.rollout["dtype"],
@@ -66,7 +66,7 @@ def trl_vllm_grpo(job: Job, micro: int) -> Iterator[Any]:
         enforce_eager=True,
         disable_log_stats=True,
     )
-    torch.set_num_threads(threads)  # vLLM leaves one thread behind
+    set_threads(threads)  # vLLM leaves one thread behind, and nothing where torch's own function was
     sampling = SamplingParams(
         temperature=job.rollout["temperature"],
         top_p=job.rollout["top_p"],

@@ -9,14 +9,18 @@ from typing import Any
 
 from r1train.evaluate import evaluate
 from r1train.forecast import forecast, spent
+from r1train.general import grade_general
 from r1train.progress import Progress
-from r1train.recipe import Recipe
+from r1train.recipe import Recipe, RlStage
 from r1train.run import RunFolder
 from r1train.stages.data import run_data
 from r1train.stages.pretrain import run_pretrain
-from r1train.stages.rl import run_rl
+from r1train.stages.rl import reward_models, run_rl
 from r1train.stages.sft import run_sft
 from r1train.work import finished
+
+#: The stage folder of the model that everything starts from.
+BASE = "base"
 
 STAGES: dict[str, Callable[[RunFolder, Path, Any], None]] = {
     "data": run_data,
@@ -55,22 +59,24 @@ def run_recipe(recipe: Recipe, folder: Path) -> Path:
 
 
 def _stages(run: RunFolder) -> None:
-    previous: Path | None = None
-    base_done = False
+    models: list[str] = []  # those that are evaluated, in order
     for name, stage in run.recipe.stages.items():
-        if stage.kind in ("sft", "rl") and not base_done:
-            previous, base_done = _base(run), True
+        trains = stage.kind in ("sft", "rl")
+        if trains and not models:
+            _base(run)
+            models.append(BASE)
         run.progress.say(name)
         with run.stage(name) as folder:
             STAGES[stage.kind](run, folder, stage)
-            if stage.kind in ("sft", "rl"):
-                evaluate(run, run.model(f"$stage.{name}"), folder, previous=previous)
-                previous = folder
+            if trains:
+                evaluate(run, run.model(f"$stage.{name}"), folder, previous=run.folder / models[-1])
+                models.append(name)
+            if isinstance(stage, RlStage):
+                grade_general(run, folder, stage, models, reward_models(run, folder, stage))
 
 
-def _base(run: RunFolder) -> Path:
+def _base(run: RunFolder) -> None:
     """The evaluation of the model that everything starts from."""
-    run.progress.say("base")
-    with run.stage("base") as folder:
+    run.progress.say(BASE)
+    with run.stage(BASE) as folder:
         evaluate(run, run.base, folder, previous=None)
-    return folder

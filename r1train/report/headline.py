@@ -30,8 +30,9 @@ def table(run: Path) -> list[dict[str, str]]:
     """The rows of the terminal's table: the base model, then every stage that makes a model.
 
     All rows have the same columns: model, accuracy, one for each domain that a rule can check, format,
-    language, reward, tokens, truncated. A figure with an interval takes two lines in its cell. Shares are
-    in percent.
+    language, reward, tokens, truncated, and before the last two, where the run has graded them, general: the
+    reward of answers to general prompts. A figure with an interval takes two lines in its cell. Shares are in
+    percent.
     """
     loaded = load_run(run)
     return [
@@ -43,7 +44,8 @@ def table(run: Path) -> list[dict[str, str]]:
 def headline(run: Run) -> list[tuple[Stage, dict[str, Cell]]]:
     """For each model of the run its cells by column."""
     domains = checked_domains(run)
-    return [(stage, _cells(stage.summary or {}, domains)) for stage in run.models]
+    graded = any(stage.general for stage in run.models)
+    return [(stage, _cells(stage, domains, graded)) for stage in run.models]
 
 
 def checked_domains(run: Run) -> list[str]:
@@ -61,7 +63,8 @@ def in_order(domains: set[str]) -> list[str]:
     return sorted(domains, key=lambda name: (DOMAINS.index(name) if name in DOMAINS else len(DOMAINS), name))
 
 
-def _cells(summary: Mapping[str, Any], domains: list[str]) -> dict[str, Cell]:
+def _cells(stage: Stage, domains: list[str], graded: bool) -> dict[str, Cell]:
+    summary = stage.summary or {}
     everything = summary.get("all") or {}
     by_domain = summary.get("domains") or {}
     cells = {"accuracy": share(everything.get("accuracy"))}
@@ -70,6 +73,7 @@ def _cells(summary: Mapping[str, Any], domains: list[str]) -> dict[str, Cell]:
         "format": share(everything.get("format")),
         "language": share(everything.get("language")),
         "reward": amount(everything.get("reward")),
+        **({"general": amount((stage.general or {}).get("reward"))} if graded else {}),
         "tokens": Cell(plain(everything.get("tokens"), ",.0f")),
         "truncated": Cell(percent(everything.get("truncated"))),
     }

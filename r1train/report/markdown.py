@@ -214,7 +214,7 @@ def _difference_cell(name: str, found: Difference | None) -> str:
 
 def _difference(name: str, found: Difference) -> tuple[str, str, str]:
     """The difference, its interval and its p; a share in points."""
-    digits, scale = (2, 1) if name == "reward" else (1, 100)
+    digits, scale = (2, 1) if name in ("reward", "general") else (1, 100)
     value, low, high = (signed(scale * found[key], digits) for key in ("difference", "low", "high"))
     p = "p < 0.001" if found["p"] < 0.001 else f"p = {found['p']:.3f}"
     return value, f"{low} to {high}", p

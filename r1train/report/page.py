@@ -126,6 +126,7 @@ def comparisons(run: Run) -> list[Comparison]:
     """The paired comparisons of the summaries, with the columns of the headline table that they have."""
     titles = {stage.name: stage.title for stage in run.stages}
     domains = headline.checked_domains(run)
+    graded = any(stage.general for stage in run.models)
     found = []
     for stage in run.models:
         compared = (stage.summary or {}).get("compare")
@@ -133,6 +134,8 @@ def comparisons(run: Run) -> list[Comparison]:
             cells = {"accuracy": compared["all"]["accuracy"]}
             cells |= {name: compared["domains"].get(name, {}).get("accuracy") for name in domains}
             cells |= {name: compared["all"][name] for name in MEASURES if name != "accuracy"}
+            if graded:
+                cells["general"] = ((stage.general or {}).get("compare") or {}).get("reward")
             previous = str(compared["previous"])
             found.append(Comparison(stage, titles.get(previous, previous), cells))
     return found

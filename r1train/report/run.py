@@ -45,7 +45,10 @@ class Training:
 
 @dataclass
 class Stage:
-    """One stage of the run, or the base model (which has an evaluation and nothing else)."""
+    """One stage of the run, or the base model (which has an evaluation and nothing else).
+
+    general  figures of its answers to general prompts by the run's reward models (see `r1train.general`)
+    """
 
     name: str
     status: str
@@ -53,6 +56,7 @@ class Stage:
     seconds: float = 0.0
     steps: list[tuple[str, float]] = field(default_factory=list)
     summary: dict[str, Any] | None = None
+    general: dict[str, Any] | None = None
     trainings: list[Training] = field(default_factory=list)
     ledgers: list[Ledger] = field(default_factory=list)
 
@@ -114,6 +118,12 @@ def load_run(path: Path) -> Run:
     entries = {entry["name"]: entry for entry in state.get("stages", [])}
     stages = [_base(path, entries.pop(BASE, {}), missing)]
     stages += [_stage(path, entry, missing) for entry in entries.values()]
+    for folder in sorted(path.glob("*/general")):
+        graded = _read_json(folder / "summary.json", missing) or {}
+        for stage in stages:
+            figures = graded.get("models", {}).get(stage.name)
+            if figures is not None:
+                stage.general = figures | {"compare": graded["compare"].get(stage.name)}
     recipe = path / "recipe.yaml"
     if not recipe.is_file():
         missing.append("recipe.yaml is not there, so the settings of the run are not shown")

@@ -22,10 +22,6 @@ from r1train.summary import CHECKED_TASKS
 def run_rl(run: RunFolder, folder: Path, stage: RlStage) -> None:
     """Choose the prompts, train the reward models on training prompts only, then the policy."""
     chosen = None if stage.select is None else select(run, folder / "select", stage, stage.select)
-    variables = {
-        name: str(reward_model(run, folder / "reward-models" / name, name, settings).resolve())
-        for name, settings in stage.reward_models.items()
-    }
     train(
         run,
         folder / "train",
@@ -34,8 +30,16 @@ def run_rl(run: RunFolder, folder: Path, stage: RlStage) -> None:
         model=run.model(stage.model),
         settings=stage,
         segments=[_segment(run, folder, stage, number, chosen) for number in range(len(stage.segments))],
-        variables=variables,
+        variables=reward_models(run, folder, stage),
     )
+
+
+def reward_models(run: RunFolder, folder: Path, stage: RlStage) -> dict[str, str]:
+    """The folders of the stage's reward models by name, trained where they are not there yet."""
+    return {
+        name: str(reward_model(run, folder / "reward-models" / name, name, settings).resolve())
+        for name, settings in stage.reward_models.items()
+    }
 
 
 def select(run: RunFolder, folder: Path, stage: RlStage, settings: Select) -> frozenset[str]:

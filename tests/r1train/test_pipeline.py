@@ -140,6 +140,11 @@ def check_complete(out: Path) -> None:
         assert all(row["verdicts"] and row["advantage"] is not None for row in rows)
         for row in rows:
             assert row["reward"] is not None or row["advantage"] == 0.0
+    chosen = {row["id"] for row in read_rows(out / "2-reasoning-rl" / "select" / "chosen" / "kept.parquet")}
+    assert {row["problem_id"] for row in read_rows(next((out / "2-reasoning-rl").rglob("step-*")))} <= chosen
+    graded = json.loads((out / "4-all-scenarios-rl" / "general" / "summary.json").read_text())
+    assert tuple(graded["models"]) == MODELS and tuple(graded["compare"]) == MODELS[1:]
+    assert all(figures["reward"] and not figures["errors"] for figures in graded["models"].values())
     assert not list(out.rglob(".*.part")), "something is left half-made"
 
 
@@ -180,7 +185,8 @@ def test_two_kills_and_a_complete_run(tmp_path: Path) -> None:
 
 #: Steps of a stage that are killed, each once, while they are at work.
 KILLED = {
-    f".{name}.part" for name in ("problems", "start", "sample", "judge", "dataset", "train", "evaluation")
+    f".{name}.part"
+    for name in ("problems", "start", "sample", "judge", "dataset", "tried", "train", "evaluation", "general")
 }
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,15 @@ def make_run(run: Path, *, finished: int = 5, problems: int = 20) -> Path:
         else:
             train(run, stage, dice)
             evaluate(run, stage, "base" if index == 1 else STAGES[index - 1], problems)
+    if finished == len(STAGES):
+        models = ["base", *STAGES[1:]]
+        figures = {
+            name: summarize(scored(p, "writing", s, name, dice) for p in range(20) for s in range(2))["all"]
+            for name in models
+        }
+        change = {"reward": {"difference": 0.1, "low": 0.02, "high": 0.18, "p": 0.01, "problems": 20}}
+        compared = {name: {"previous": before} | change for before, name in pairwise(models)}
+        write_json(run / STAGES[-1] / "general" / "summary.json", {"models": figures, "compare": compared})
     write_json(run / "state.json", {"name": "smollm2-135m", "stages": entries})
     return run
 

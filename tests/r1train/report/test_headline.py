@@ -9,7 +9,7 @@ from r1train.report import table
 from r1train.report.headline import in_order, signed
 
 COLUMNS = ["model", "accuracy", "math", "code", "stem", "logic"]
-COLUMNS += ["format", "language", "reward", "tokens", "truncated"]
+COLUMNS += ["format", "language", "reward", "general", "tokens", "truncated"]
 
 
 def test_five_rows_with_the_same_columns(run: Path) -> None:
@@ -36,6 +36,7 @@ def test_stages_to_come_have_a_row_without_figures(unfinished: Callable[[int], P
         "4-all-scenarios-rl\n(pending)",
     ]
     assert set(list(rows[2].values())[1:]) == {"–"}
+    assert "general" not in rows[0], "nothing has graded the general answers yet"
 
 
 def test_domains_come_in_the_order_of_the_paper() -> None:
