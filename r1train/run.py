@@ -106,14 +106,17 @@ class RunFolder:
             entry["seconds"] = round(sum(step["seconds"] for step in entry["steps"]), 1)
             self._write_state()
 
-    def timed(self, name: str, began: float) -> None:
-        """Put down that a step of the current stage has taken the time since `began`, tries added up."""
+    def timed(self, name: str, began: float, *, resumed: bool) -> None:
+        """Put down that a step of the current stage has taken the time since `began`, on top of the tries that
+        it went on from.
+        """
         steps = self._stage["steps"]
         entry = next((step for step in steps if step["name"] == name), None)
         if entry is None:
             entry = {"name": name, "seconds": 0.0}
             steps.append(entry)
-        entry["seconds"] = round(entry["seconds"] + time.monotonic() - began, 1)
+        before = entry["seconds"] if resumed else 0.0
+        entry["seconds"] = round(before + time.monotonic() - began, 1)
         self._write_state()
 
     def _write_state(self) -> None:
@@ -134,7 +137,7 @@ class RunFolder:
             with step:
                 yield step
         finally:
-            self.timed(folder.name, began)
+            self.timed(folder.name, began, resumed=step.resumed)
 
     # models and the engine
 

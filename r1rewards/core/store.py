@@ -183,8 +183,10 @@ class Step:
     inputs     the files that it reads; their contents are hashed
 
     After a kill the next try finds what was written under `path`, if inputs, configuration and version of
-    r1kit are the same, and may go on from there; otherwise `path` starts empty.
+    r1kit are the same, and may go on from there (`resumed`); otherwise `path` starts empty.
     """
+
+    resumed = False
 
     def __init__(
         self,
@@ -225,7 +227,8 @@ class Step:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock_fd = os.open(self.path, os.O_RDONLY)
             _lock(self._lock_fd, self.path)
-            if read_manifest(self.path).get("key") != self.manifest["key"]:
+            self.resumed = read_manifest(self.path).get("key") == self.manifest["key"]
+            if not self.resumed:
                 _empty(self.path)
                 self._write_manifest(self.manifest)
         return self

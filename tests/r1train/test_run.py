@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -71,6 +72,16 @@ def test_an_interrupted_step_keeps_its_work_and_its_stage_is_not_done(tmp_path: 
     run = open_run(tmp_path / "run")
     with closing(run), run.stage("0-data"), run.step(folder / "work", {}) as step:
         assert step is not None and (step.path / "half").read_text() == "half"
+
+
+def test_the_time_of_a_step_is_that_of_the_tries_that_it_went_on_from(run: RunFolder) -> None:
+    told = []
+    with run.stage("0-data"):
+        for seconds, resumed in ((5, False), (2, True), (1, False)):
+            run.timed("work", time.monotonic() - seconds, resumed=resumed)
+            [stage] = [s for s in json.loads((run.folder / "state.json").read_text())["stages"] if s["steps"]]
+            told.append(stage["steps"][0]["seconds"])
+    assert told == pytest.approx([5, 7, 1], abs=0.2)
 
 
 def test_one_run_at_a_time_in_a_folder(run: RunFolder) -> None:

@@ -107,6 +107,18 @@ def test_a_second_process_joins_by_the_address(engine: Engine) -> None:
     connection.close()
 
 
+@pytest.mark.slow
+def test_who_leaves_in_the_middle_leaves_nothing_behind(engine: Engine) -> None:
+    """What was asked and not waited for is no part of the next answer."""
+    asked = requests(12)
+    expected = answers(engine, asked[:3])
+    leaving = Connection(engine.address)
+    started = leaving.generate(asked[::-1])
+    next(started)
+    started.close()
+    assert answers(engine, asked[:3]) == expected
+
+
 PARENT = """
 import sys, time
 from pathlib import Path
