@@ -107,8 +107,9 @@ class RunFolder:
             self._write_state()
 
     def timed(self, name: str, began: float, *, resumed: bool) -> None:
-        """Put down that a step of the current stage has taken the time since `began`, on top of the tries that
-        it went on from.
+        """Put down that a step of the current stage has taken the time since `began`.
+
+        resumed  whether it goes on from earlier tries, whose time then counts as well
         """
         steps = self._stage["steps"]
         entry = next((step for step in steps if step["name"] == name), None)

@@ -180,6 +180,29 @@ def packable(model: Any) -> bool:
     return on_cpu and plain and bool(model._supports_attention_backend)
 
 
+def hidden_states(model: Any, trie: Trie) -> torch.Tensor:
+    """The last hidden state of every token of the trie, (tokens, size)."""
+    device, before = next(model.parameters()).device, model.config._attn_implementation
+    model.set_attn_implementation(ATTENTION)
+    try:
+        return model.base_model(  # type: ignore[no-any-return]
+            input_ids=torch.tensor([trie.tokens], device=device),
+            position_ids=torch.tensor([trie.positions], device=device),
+            use_cache=False,
+            trie=plan(trie, device),
+        ).last_hidden_state[0]
+    finally:
+        model.set_attn_implementation(before)
+
+
+def sequence_logits(model: Any, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+    """What the head of a sequence classifier says at the end of each row, (rows, labels)."""
+    trie = plant(rows)
+    ends = torch.tensor([trie.paths[number][-1] for number in trie.rows])
+    hidden = hidden_states(model, trie)
+    return model.score(hidden.index_select(0, ends.to(hidden.device)))  # type: ignore[no-any-return]
+
+
 def completion_logprobs(
     model: Any, pairs: Sequence[Pair], *, temperature: float = 1.0, entropy: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -205,17 +228,7 @@ def completion_logprobs(
         owners += [member] * len(completion)
         offsets += range(len(completion))
     places, asked = torch.unique(torch.tensor(sources, device=device), return_inverse=True)
-    before = model.config._attn_implementation
-    model.set_attn_implementation(ATTENTION)
-    try:
-        hidden = model.base_model(
-            input_ids=torch.tensor([trie.tokens], device=device),
-            position_ids=torch.tensor([trie.positions], device=device),
-            use_cache=False,
-            trie=plan(trie, device),
-        ).last_hidden_state[0]
-    finally:
-        model.set_attn_implementation(before)
+    hidden = hidden_states(model, trie)
     chosen, spread = chosen_logprobs(
         hidden.index_select(0, places),
         model.get_output_embeddings(),

@@ -19,13 +19,27 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+from transformers.modeling_outputs import SequenceClassifierOutput
 from trl import RewardConfig, RewardTrainer
 
 from r1rewards.core.store import read_rows
 from r1rewards.reward_model import encode
 from r1train.backends.trl.arguments import accumulation, common
 from r1train.backends.trl.checkpoints import Recorder
+from r1train.backends.trl.packed import packable, sequence_logits
 from r1train.job import Job
+
+
+def pack(model: Any) -> None:
+    """Let the model compute its logits without padding and without computing a shared prompt twice."""
+    if not packable(model):
+        return
+
+    def forward(input_ids: Any, attention_mask: Any, **_: Any) -> SequenceClassifierOutput:
+        rows = [ids[mask].tolist() for ids, mask in zip(input_ids, attention_mask.bool(), strict=True)]
+        return SequenceClassifierOutput(logits=sequence_logits(model, rows))
+
+    model.forward = forward
 
 
 class PointwiseTrainer(Trainer):  # type: ignore[misc]
@@ -47,6 +61,7 @@ def make_trainer(job: Job) -> Trainer:
     model.config.pad_token_id = tokenizer.pad_token_id
     torch.manual_seed(job.seed)
     torch.nn.init.zeros_(model.score.weight)  # every response starts equal, whatever the seed
+    pack(model)
     rows = list(read_rows(str(job.data)))
     micro, steps = accumulation(job.optim["batch_size"], job.optim["micro_batch"])
     settings = {

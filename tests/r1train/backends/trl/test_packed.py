@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from r1train.backends.trl.packed import Pair, completion_logprobs, packable, plant
+from r1train.backends.trl.packed import Pair, completion_logprobs, packable, plant, sequence_logits
+from r1train.backends.trl.reward import pack
 
 WORDS = 17
 token = st.integers(0, WORDS - 1)
@@ -96,6 +97,24 @@ def test_a_sliding_window_is_kept_to() -> None:
     pairs: list[Pair] = [([1, 2, 3, 4, 5], [6, 7, 8]), ([1, 2, 3, 4, 5], [6, 9])]
     packed, _ = completion_logprobs(windowed, pairs)
     torch.testing.assert_close(packed, plain(windowed, pairs, 1.0)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_classifier_says_of_each_row_what_it_says_of_it_alone() -> None:
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = LlamaConfig(vocab_size=WORDS, pad_token_id=0, num_labels=1, initializer_range=0.5, **sizes)
+    classifier = LlamaForSequenceClassification(config)
+    rows = [[1, 2, 3, 4], [1, 2, 3], [1, 2, 5, 6, 7], [8], [1, 2, 3, 4]]
+    expected = torch.cat([classifier(torch.tensor([row])).logits for row in rows])
+    torch.testing.assert_close(sequence_logits(classifier, rows), expected, rtol=1e-4, atol=1e-5)
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    pack(classifier)
+    packed = classifier(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    torch.testing.assert_close(packed, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_model_keeps_its_own_attention(model: Any) -> None:
