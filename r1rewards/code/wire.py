@@ -28,6 +28,8 @@ MAX_BYTES = 64 << 20
 MAX_DRAWN = 100_000
 
 _SMALL = 1 << 53
+#: Kinds of numpy arrays that cross: of numbers, truth values and text. One of objects could hold anything.
+_ARRAYS = frozenset("biufcU")
 _TYPES: dict[str, type] = {
     kind.__name__: kind for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)
 }
@@ -83,7 +85,7 @@ class Encoder:
         if isinstance(value, numpy.generic):
             item = value.item()
             return {"t": "number", "v": self.encode(item, depth)} if type(item) in _TYPES.values() else None
-        if isinstance(value, numpy.ndarray) and value.dtype.kind in "biufcU":
+        if isinstance(value, numpy.ndarray) and value.dtype.kind in _ARRAYS:
             return {"t": "array", "v": self.encode(value.tolist(), depth), "dtype": str(value.dtype)}
         return None
 
@@ -172,7 +174,12 @@ def _pairs(flat: list[Any]) -> dict[Any, Any]:
 
 
 def _array(value: Any) -> Any:
-    return sys.modules["numpy"].array(value) if "numpy" in sys.modules else value
+    if "numpy" not in sys.modules:
+        return value
+    array = sys.modules["numpy"].array(value)
+    if array.dtype.kind not in _ARRAYS:
+        raise TypeError("not an array of plain values")
+    return array
 
 
 def _number(value: Any) -> Any:

@@ -134,7 +134,19 @@ def test_hostile_messages_are_plain_or_malformed(data: Any) -> None:
         value = wire.Decoder(refuse).decode(data)
     except wire.Malformed:
         return
-    assert type(value).__module__ in ("builtins", "collections", "decimal", "fractions", "datetime")
+    if type(value).__module__ == "numpy":
+        assert type(value).__name__ == "ndarray" and value.dtype.kind in "biufcU"
+    else:
+        assert type(value).__module__ in ("builtins", "collections", "decimal", "fractions", "datetime")
+
+
+@pytest.mark.parametrize(
+    "content", [None, [None, 1], {"t": "object", "id": 1}, [[1], [1, 2]], {"t": "set", "v": []}]
+)
+def test_an_array_of_anything_but_plain_values_is_malformed(content: Any) -> None:
+    pytest.importorskip("numpy")
+    with pytest.raises(wire.Malformed):
+        wire.Decoder(lambda data: object()).decode({"t": "array", "v": content})
 
 
 def test_stream() -> None:
