@@ -31,7 +31,7 @@ from learning_table import RL, SFT, Metrics, Planned, table
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import file_hash, read_manifest, read_rows, replacing
-from r1train.recipe import Recipe
+from r1train.recipe import BASE, Recipe
 from r1train.recipe_file import load_recipe, read_resolved
 from r1train.summary import MEASURES, compare
 
@@ -144,7 +144,7 @@ def branch(full: Path, folder: Path, ablation: Ablation) -> None:
     Every time anew, for the full run may have been made again since. r1train replaces files and never writes
     into one that is finished, so that the full run stays as it is.
     """
-    for name in ("base", *ablation.stages[:-1], f"{ablation.judged}/reward-models"):
+    for name in (BASE, *ablation.stages[:-1], f"{ablation.judged}/reward-models"):
         shutil.rmtree(folder / name, ignore_errors=True)
         if (full / name).is_dir():
             hidden = shutil.ignore_patterns(".*")  # half-made
@@ -178,7 +178,7 @@ def fingerprint(recipe: Recipe, run: Path | None = None) -> str:
     run  a run of that recipe, which has written down the contents that its steps have read
     """
     read: dict[str, set[str]] = {}
-    steps = [step for name in ("base", *recipe.stages) for step in run.glob(f"{name}/*/")] if run else []
+    steps = [step for name in (BASE, *recipe.stages) for step in run.glob(f"{name}/*/")] if run else []
     for step in steps:
         for file, content in read_manifest(step).get("inputs", {}).items():
             read.setdefault(file, set()).add(content)
@@ -202,7 +202,7 @@ def stands(run: Path, wanted: str) -> bool:
         return False
     recipe = read_resolved(run / "recipe.yaml")
     done = {s["name"] for s in _read(run / "state.json")["stages"] if s["status"] == "done"}
-    return fingerprint(recipe, run) == wanted and {"base", *recipe.stages} <= done
+    return fingerprint(recipe, run) == wanted and {BASE, *recipe.stages} <= done
 
 
 def metrics_of(run: Path) -> Metrics:

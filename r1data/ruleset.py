@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from r1data.ledger import DROPPED, KEPT
 from r1rewards.core.errors import UserError
+from r1rewards.core.rows import CHECKED_TASKS
 from r1rewards.core.settings import check_settings, read_yaml, suggest
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "rules"
 _KEEP = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?\d+(?:\.\d+)?)")
-#: Rewards that say by rule whether an answer is right.
-ACCURACY = ("math", "code", "choice", "puzzle")
 
 
 class Rule(BaseModel):
@@ -88,7 +87,7 @@ class RuleSet(BaseModel):
 
     name: str
     spec: dict[str, Any]
-    accuracy: list[str] = list(ACCURACY)
+    accuracy: list[str] = list(CHECKED_TASKS)
     rules: list[Rule] = Field(min_length=1)
 
     def decide(self, signals: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,8 @@ from r1data import words
 from r1data.flat import uid_hash, unflatten
 from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
 from r1data.minhash import ShingleSets
-from r1data.ruleset import ACCURACY
 from r1rewards.core.errors import UserError
+from r1rewards.core.rows import CHECKED_TASKS
 from r1rewards.core.store import numbered_rows, read_rows, write_rows
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def pass_rates(files: Iterable[str | Path]) -> dict[str, tuple[int, int]]:
             if name is None or ("correct" not in row and "rewards" not in row):
                 raise UserError(f"{where}: a pass rate needs the problem's id and `rewards` or `correct`")
             rewards = {"correct": row["correct"]} if "correct" in row else row["rewards"]
-            known = [rewards[reward] for reward in ("correct", *ACCURACY) if rewards.get(reward) is not None]
+            known = [
+                rewards[reward] for reward in ("correct", *CHECKED_TASKS) if rewards.get(reward) is not None
+            ]
             if known:
                 graded[str(name)] += 1
                 right[str(name)] += min(known) >= 1

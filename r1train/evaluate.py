@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from r1data.flat import flatten
-from r1data.sample import sample
 from r1rewards.core.store import Step, read_rows, replacing, write_rows
 from r1rewards.spec import load_spec
 from r1train.recipe import Sampling
 from r1train.run import Model, RunFolder
+from r1train.sampling import responses
 from r1train.summary import compare, summarize
 
 
@@ -51,21 +50,7 @@ def score_samples(
     bar: str,
 ) -> list[dict[str, Any]]:
     """Responses of the model to each problem, kept in the step's `responses.jsonl`, with their verdicts."""
-    with run.progress.bar(bar) as shown:
-        responses = sample(
-            problems,
-            lambda: run.engine(model),
-            step.path / "responses.jsonl",
-            name=model.name,
-            template=run.template,
-            samples=sampling.samples,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            seed=run.recipe.seed,
-            landed=lambda done, total, _: shown(done, total),
-        )
-    flat = list(flatten(problems, responses))
+    flat = responses(run, model, step, problems, sampling, bar)
     with load_spec(rewards) as spec:
         scores = spec.score_many(flat)
     return [score.to_row(row) | {"problem_id": row["id"]} for row, score in zip(flat, scores, strict=True)]

@@ -202,11 +202,13 @@ def probe(shape: Shape, threads: int | None = None) -> float:
     """
     import torch
 
+    from r1train.backends.trl.arguments import (
+        has_bfloat16,  # the choice where a recipe says `precision: auto`
+    )
+
     gpu = torch.cuda.is_available()
-    # the choice of the trl backend where a recipe says `precision: auto`
-    bf16 = gpu or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     place: dict[str, Any] = {
-        "dtype": torch.bfloat16 if bf16 else torch.float32,
+        "dtype": torch.bfloat16 if has_bfloat16() else torch.float32,
         "device": "cuda" if gpu else "cpu",
     }
     part = min(shape.vocabulary, PROBE_WORDS)

@@ -14,11 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.rows import CHECKED_TASKS
 from r1rewards.core.store import read_rows, replacing, write_rows
 from r1rewards.spec import load_spec
 from r1train.recipe import RlStage
 from r1train.run import RunFolder
-from r1train.summary import CHECKED_TASKS, compare, summarize
+from r1train.summary import compare, summarize
 
 
 def grade_general(

@@ -11,16 +11,13 @@ from r1train.evaluate import evaluate
 from r1train.forecast import forecast, spent
 from r1train.general import grade_general
 from r1train.progress import Progress
-from r1train.recipe import Recipe, RlStage
+from r1train.recipe import BASE, Recipe, RlStage
 from r1train.run import RunFolder
 from r1train.stages.data import run_data
 from r1train.stages.pretrain import run_pretrain
 from r1train.stages.rl import reward_models, run_rl
 from r1train.stages.sft import run_sft
 from r1train.work import finished
-
-#: The stage folder of the model that everything starts from.
-BASE = "base"
 
 STAGES: dict[str, Callable[[RunFolder, Path, Any], None]] = {
     "data": run_data,

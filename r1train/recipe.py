@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from r1rewards.core.rows import TASKS
 
+#: The stage folder of the model that everything starts from.
+BASE = "base"
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 

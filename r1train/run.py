@@ -28,7 +28,7 @@ from r1rewards.core.template import Template, get_template
 from r1rewards.llm.engine import Engine
 from r1train.models import resolve_model
 from r1train.progress import Progress
-from r1train.recipe import Recipe
+from r1train.recipe import BASE, Recipe
 from r1train.recipe_file import dump_recipe
 
 #: Packages whose versions a run depends on.
@@ -82,7 +82,7 @@ class RunFolder:
             with replacing(self.folder / "versions.json") as part:
                 part.write_text(json.dumps(_versions(self.recipe.seed), indent=1))
         old = {stage["name"]: stage for stage in _read_state(self.folder).get("stages", [])}
-        names = ["base", *self.recipe.stages]
+        names = [BASE, *self.recipe.stages]
         stages = [
             old.get(name, {"name": name, "status": "pending", "seconds": 0.0, "steps": []}) for name in names
         ]

@@ -10,12 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from r1rewards.core.rows import CHECKED_TASKS
 from r1train.statistics import bootstrap_mean, paired_bootstrap
 
 Row = Mapping[str, Any]
-
-#: Tasks that a rule can check; the reward of the same name says whether the answer is right.
-CHECKED_TASKS = ("math", "code", "choice", "puzzle")
 
 
 def accuracy(row: Row) -> float | None:

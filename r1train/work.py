@@ -13,9 +13,10 @@ from pathlib import Path
 import yaml
 
 from r1data import content
-from r1rewards.core.rows import TASKS
+from r1rewards.core.rows import CHECKED_TASKS, TASKS
 from r1rewards.core.store import read_rows
 from r1train.recipe import (
+    BASE,
     DataStage,
     PretrainStage,
     Problems,
@@ -38,8 +39,8 @@ TRAINED = 0.45
 KEPT = 0.4
 REASONING_SHARE = 0.75
 
-GENERAL = frozenset({"general", "safety"})
-REASONING = frozenset(TASKS) - GENERAL
+REASONING = frozenset(CHECKED_TASKS)
+GENERAL = frozenset(TASKS) - REASONING
 #: The task of each source that has one of its own; others say it in their options.
 SOURCE_TASKS = {
     "arithmetic": "math",
@@ -75,7 +76,7 @@ def count(recipe: Recipe) -> dict[str, Work]:
             rows = _problems(recipe, Problems(), REASONING)
             made = {"train": _training(stage.optim, rows, rows * (PROMPT + stage.traces * TRACE))}
         elif isinstance(stage, SftStage | RlStage):
-            steps.setdefault("base/evaluation", _evaluation(recipe, "$base"))
+            steps.setdefault(f"{BASE}/evaluation", _evaluation(recipe, "$base"))
             made = _sft(recipe, stage) if isinstance(stage, SftStage) else _rl(recipe, stage)
             made["evaluation"] = _evaluation(recipe, f"$stage.{name}")
         steps |= {f"{name}/{step}": work for step, work in made.items()}
@@ -215,7 +216,7 @@ def finished(recipe: Recipe, folder: Path) -> frozenset[str]:
     now = recipe.model_dump(mode="json")
     if any(before.get(key) != now[key] for key in ("model", "template", "seed", "evaluation")):
         return frozenset()
-    same = ["base"]
+    same = [BASE]
     for name, stage in now["stages"].items():
         if before["stages"].get(name) != stage:
             same = same if stage["kind"] in ("sft", "rl") else same[1:]  # the base model is of stage 0

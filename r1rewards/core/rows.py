@@ -15,6 +15,8 @@ from r1rewards.core.errors import UserError
 
 Task = Literal["math", "code", "choice", "puzzle", "general", "safety"]
 TASKS: tuple[str, ...] = get_args(Task)
+#: Tasks that a rule can check; the reward of the same name says whether the answer is right.
+CHECKED_TASKS = ("math", "code", "choice", "puzzle")
 #: Tasks whose reference is a JSON object; in the others it is text, also where the text looks like JSON.
 OBJECT_TASKS = frozenset({"code", "puzzle"})
 

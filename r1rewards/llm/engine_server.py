@@ -64,40 +64,36 @@ class Vllm:
         from vllm.inputs import TokensPrompt
 
         engine = self._llm.llm_engine
-        for index, request in enumerate(requests):
-            s = request.sampling
-            params = SamplingParams(
-                temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
-            )
-            ids = prompt_ids(self._tokenizer, request)
-            if len(ids) >= self._max_length:
-                yield index, Completion("", (), "prompt_too_long", len(ids))
-                continue
-            engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), params)
         try:
+            for index, request in enumerate(requests):
+                s = request.sampling
+                params = SamplingParams(
+                    temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
+                )
+                ids = prompt_ids(self._tokenizer, request)
+                if len(ids) >= self._max_length:
+                    yield index, Completion("", (), "prompt_too_long", len(ids))
+                    continue
+                engine.add_request(str(index), TokensPrompt(prompt_token_ids=ids), params)
             while engine.has_unfinished_requests():
                 for output in engine.step():
                     if output.finished:
-                        best = output.outputs[0]
-                        yield (
-                            int(output.request_id.split("-")[0]),
-                            Completion(
-                                best.text,
-                                tuple(best.token_ids),
-                                "length" if best.finish_reason == "length" else "stop",
-                                len(output.prompt_token_ids or ()),
-                            ),
-                        )
-        finally:
-            engine.abort_request(
-                [str(index) for index in range(len(requests))]
-            )  # where nobody listens any more
+                        yield int(output.request_id.split("-")[0]), _completion(output)
+        finally:  # what a client that left has asked for would come up in the next one's answer
+            engine.abort_request([str(index) for index in range(len(requests))])
 
     def load(self, model: str) -> None:
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": list(_weights(Path(model)))})
         self._llm.reset_prefix_cache()
         if (Path(model) / "tokenizer_config.json").exists():
             self._tokenizer = load_tokenizer(model)
+
+
+def _completion(output: Any) -> Completion:
+    """A finished request of vLLM; its one sample is what was asked for."""
+    best = output.outputs[0]
+    reason = "length" if best.finish_reason == "length" else "stop"
+    return Completion(best.text, tuple(best.token_ids), reason, len(output.prompt_token_ids or ()))
 
 
 class Transformers:

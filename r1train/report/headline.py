@@ -13,6 +13,8 @@ from r1train.report.run import Run, Stage, load_run
 #: Domains in the order of the paper's table of SFT data; others follow by name.
 DOMAINS = ("math", "code", "stem", "logic", "choice", "puzzle")
 ABSENT = "–"
+#: Columns in the unit of a reward; the others with an interval are shares.
+AMOUNTS = ("reward", "general")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ def table(run: Path) -> list[dict[str, str]]:
 def headline(run: Run) -> list[tuple[Stage, dict[str, Cell]]]:
     """For each model of the run its cells by column."""
     domains = checked_domains(run)
-    graded = any(stage.general for stage in run.models)
-    return [(stage, _cells(stage, domains, graded)) for stage in run.models]
+    return [(stage, _cells(stage, domains, run.graded)) for stage in run.models]
 
 
 def checked_domains(run: Run) -> list[str]:

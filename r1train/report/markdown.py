@@ -15,7 +15,7 @@ import yaml
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import replacing
 from r1train.report.figures import curves, duration
-from r1train.report.headline import ABSENT, Cell, amount, checked_domains, headline, percent, signed
+from r1train.report.headline import ABSENT, AMOUNTS, Cell, amount, checked_domains, headline, percent, signed
 from r1train.report.page import Comparison, comparisons
 from r1train.report.pictures import write_picture
 from r1train.report.run import Run, Stage, load_run
@@ -214,7 +214,7 @@ def _difference_cell(name: str, found: Difference | None) -> str:
 
 def _difference(name: str, found: Difference) -> tuple[str, str, str]:
     """The difference, its interval and its p; a share in points."""
-    digits, scale = (2, 1) if name in ("reward", "general") else (1, 100)
+    digits, scale = (2, 1) if name in AMOUNTS else (1, 100)
     value, low, high = (signed(scale * found[key], digits) for key in ("difference", "low", "high"))
     p = "p < 0.001" if found["p"] < 0.001 else f"p = {found['p']:.3f}"
     return value, f"{low} to {high}", p

@@ -69,6 +69,7 @@ def render(run: Run) -> str:
         "paper_stages": PAPER_STAGES,
         "benchmarks": BENCHMARKS,
         "comparisons": comparisons(run),
+        "amounts": headline.AMOUNTS,
         "everything": everything,
         "by_stage": figures.accuracy_by_stage(run),
         "paper": figures.paper_by_stage(),
@@ -126,7 +127,6 @@ def comparisons(run: Run) -> list[Comparison]:
     """The paired comparisons of the summaries, with the columns of the headline table that they have."""
     titles = {stage.name: stage.title for stage in run.stages}
     domains = headline.checked_domains(run)
-    graded = any(stage.general for stage in run.models)
     found = []
     for stage in run.models:
         compared = (stage.summary or {}).get("compare")
@@ -134,7 +134,7 @@ def comparisons(run: Run) -> list[Comparison]:
             cells = {"accuracy": compared["all"]["accuracy"]}
             cells |= {name: compared["domains"].get(name, {}).get("accuracy") for name in domains}
             cells |= {name: compared["all"][name] for name in MEASURES if name != "accuracy"}
-            if graded:
+            if run.graded:
                 cells["general"] = ((stage.general or {}).get("compare") or {}).get("reward")
             previous = str(compared["previous"])
             found.append(Comparison(stage, titles.get(previous, previous), cells))

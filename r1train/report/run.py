@@ -16,8 +16,7 @@ import polars as pl
 
 from r1data.ledger import DROPPED, KEPT
 from r1rewards.core.errors import UserError
-
-BASE = "base"
+from r1train.recipe import BASE
 
 
 @dataclass
@@ -100,6 +99,11 @@ class Run:
     @property
     def finished(self) -> bool:
         return all(stage.status == "done" for stage in self.stages)
+
+    @property
+    def graded(self) -> bool:
+        """Whether the run has graded the general answers of its models."""
+        return any(stage.general for stage in self.stages)
 
     @property
     def models(self) -> list[Stage]:

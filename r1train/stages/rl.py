@@ -8,6 +8,7 @@ from pathlib import Path
 from r1data.sample import ask
 from r1data.select import pass_rates, select_problems
 from r1rewards.core.errors import UserError
+from r1rewards.core.rows import CHECKED_TASKS
 from r1rewards.core.store import read_rows, write_rows
 from r1train.evaluate import score_samples
 from r1train.job import JobSegment
@@ -16,7 +17,6 @@ from r1train.run import RunFolder
 from r1train.stages.reward_model import reward_model
 from r1train.stages.sft import choose
 from r1train.stages.train import train
-from r1train.summary import CHECKED_TASKS
 
 
 def run_rl(run: RunFolder, folder: Path, stage: RlStage) -> None:

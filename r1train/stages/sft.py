@@ -10,9 +10,7 @@ from typing import Any
 from r1data.align import align
 from r1data.content import load
 from r1data.curate import curate
-from r1data.flat import flatten
 from r1data.mix import mix
-from r1data.sample import sample
 from r1data.select import select_responses
 from r1data.worked import worked_trace
 from r1rewards import choice, math
@@ -21,6 +19,7 @@ from r1rewards.core.rows import check_problem, response_uid
 from r1rewards.core.store import read_rows, write_rows
 from r1train.recipe import Problems, SftStage, Traces
 from r1train.run import RunFolder
+from r1train.sampling import responses
 from r1train.stages.fit import fit
 from r1train.stages.judge import judge
 from r1train.stages.train import train
@@ -127,18 +126,7 @@ class Source:
         with run.step(self.folder / "sample", config, [train]) as step:
             if step is not None:
                 problems = choose(run, traces.problems)
-                with run.progress.bar(f"sample {model.name}") as bar:
-                    responses = sample(
-                        problems,
-                        lambda: run.engine(model),
-                        step.path / "responses.jsonl",
-                        name=model.name,
-                        template=run.template,
-                        seed=run.recipe.seed,
-                        landed=lambda done, total, _: bar(done, total),
-                        **traces.sampling.model_dump(),
-                    )
-                rows: list[dict[str, Any]] = list(flatten(problems, responses))
+                rows = responses(run, model, step, problems, traces.sampling, f"sample {model.name}")
                 if traces.align:
                     rows = [self._aligned(row) for row in rows]
                 step.finish({"rows": write_rows(step.path / "rows.parquet", rows)})

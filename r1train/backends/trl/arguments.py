@@ -43,6 +43,11 @@ def autocast(job: Job) -> bool:
     """Whether to compute in bfloat16 over float32 weights: as said, or where the processor has bfloat16."""
     if job.optim["precision"] != "auto":
         return bool(job.optim["precision"] == "bf16")
+    return has_bfloat16()
+
+
+def has_bfloat16() -> bool:
+    """Whether this machine computes in bfloat16 by itself."""
     return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

@@ -113,10 +113,8 @@ def plan(trie: Trie, device: torch.device) -> Plan:
         chunk = order[start : start + BLOCK]
         width = max(trie.fresh[i] for i in chunk)
         length = max(len(trie.paths[i]) for i in chunk)
-        queries, keys = (
-            torch.zeros(len(chunk), width, dtype=torch.long),
-            torch.zeros(len(chunk), length, dtype=torch.long),
-        )
+        queries = torch.zeros(len(chunk), width, dtype=torch.long)
+        keys = torch.zeros(len(chunk), length, dtype=torch.long)
         begins = torch.tensor([len(trie.paths[i]) - trie.fresh[i] for i in chunk])
         for number, i in enumerate(chunk):
             path, new = torch.tensor(trie.paths[i]), trie.fresh[i]
@@ -159,11 +157,10 @@ def _attend(
             x.index_select(0, block.keys.flatten()).view(rows, -1, groups, size).transpose(1, 2)
             for x in (k, v)
         )
-        scores = (asked * scale) @ seen.transpose(-1, -2)
-        weights = (scores.float() + bias.repeat(1, 1, heads // groups, 1)).softmax(-1)
-        got = (
-            weights.to(read.dtype) @ read
-        )  # torch's fused kernel takes three times as long backward on a CPU
+        scores = ((asked * scale) @ seen.transpose(-1, -2)).float().unflatten(2, (-1, width))
+        weights = (scores + bias[:, :, None]).softmax(-1).flatten(2, 3)
+        # not torch's fused kernel, which takes three times as long backward on a CPU
+        got = weights.to(read.dtype) @ read
         got = got.view(rows, groups, heads // groups, width, size).permute(0, 3, 1, 2, 4)
         results.append(got.reshape(rows * width, heads * size))
     flat = torch.cat(results).index_select(0, trie.places)
