@@ -251,7 +251,7 @@ def _curves(run: Run, document: Path) -> Iterator[str]:
                 low, high = percent(held_out["low"]), percent(held_out["high"])
                 yield (
                     f"{inline(stage.title)}, {inline(training.name)}: {percent(held_out['mean'])} % of "
-                    f"held-out pairs in the right order ({low} to {high})."
+                    f"held-out pairs or labels told right ({low} to {high}), averaged over prompts."
                 )
             continue
         by_title = {figure.title: figure for figure in curves(training)}
