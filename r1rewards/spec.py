@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -82,10 +82,13 @@ class ErrorSettings(_Settings):
 
     retries  how often the row is graded again before the error stands
     then     "skip" leaves the row without a total; "stop" ends the run with the reason
+    neutral  the reward of a row without a total where a trainer (verl, OpenRLHF) knows no such row; without
+             it the row ends the run there
     """
 
     retries: int = Field(default=1, ge=0)
     then: Literal["skip", "stop"] = "skip"
+    neutral: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class SpecSettings(_Settings):
@@ -134,6 +137,8 @@ class Spec:
         if task not in TASKS:
             problem = "no 'task' in this row" if task is None else f"task is {task!r}"
             raise UserError(f"{where}: {problem}; it must be one of {', '.join(TASKS)}")
+        if isinstance(text, list):
+            text = self.template.text_of(text)
         if not isinstance(text, str):
             have = ", ".join(sorted(row)) or "nothing"
             raise UserError(
@@ -160,16 +165,34 @@ class Spec:
         step   the training step, for rewards with `from_step` or `until_step`; None outside training
         where  what to call a row in the `UserError` about a malformed one: "row" gives "row 17"
         """
-        numbered = enumerate(rows, 1)
-        while batch := list(islice(numbered, BATCH)):
-            samples = [self.sample(row, f"{where} {number}") for number, row in batch]
-            scores = score_batch(
-                self.components, samples, step=step, retries=self.on_error.retries, threads=self._threads
-            )
+        samples = (self.sample(row, f"{where} {number}") for number, row in enumerate(rows, 1))
+        while batch := list(islice(samples, BATCH)):
+            yield from self.grade(batch, step=step)
+
+    def grade(self, samples: Sequence[Sample], *, step: int | None = None) -> list[Score]:
+        """The scores of samples that `sample` made, graded together; `step` as in `score`."""
+        scores = score_batch(
+            self.components, samples, step=step, retries=self.on_error.retries, threads=self._threads
+        )
+        if self.on_error.then == "stop":
             for sample, score in zip(samples, scores, strict=True):
-                if score.status == "error" and self.on_error.then == "stop":
+                if score.status == "error":
                     raise UserError(f"{sample.id}: a grader failed and on_error says stop: {score.reason}")
-                yield score
+        return scores
+
+    def number(self, score: Score) -> float:
+        """The total for a trainer that needs one of every row: `on_error.neutral` where there is none.
+
+        Raises UserError where the spec gives no neutral reward, so that a failure is never taken for a 0.
+        """
+        if score.total is not None:
+            return score.total
+        if self.on_error.neutral is None:
+            raise UserError(
+                f"a row has no reward ({score.reason}) and this trainer cannot leave it out; "
+                "on_error: {neutral: 0.0} in the spec says what such a row gets"
+            )
+        return self.on_error.neutral
 
     def score_many(self, rows: Iterable[Mapping[str, Any]], *, step: int | None = None) -> list[Score]:
         """The scores of all rows at once."""

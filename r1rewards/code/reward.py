@@ -17,7 +17,7 @@ from r1rewards.code.server import POOL
 from r1rewards.code.task import Task
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
-from r1rewards.core.verdict import Verdict
+from r1rewards.core.verdict import Verdict, timed
 
 
 def check(
@@ -67,7 +67,9 @@ def check_many(
     def one(item: tuple[str, Mapping[str, Any]]) -> Verdict:
         if ends is not None and time.monotonic() > ends:
             return Verdict.error("not begun before the batch's deadline", "code/deadline")
-        return check(item[0], item[1], limits=limits, isolation=isolation, partial=partial)
+        started = time.monotonic()
+        verdict = check(item[0], item[1], limits=limits, isolation=isolation, partial=partial)
+        return timed(verdict, time.monotonic() - started)
 
     with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), "code-reward") as pool:
         return list(pool.map(one, items))

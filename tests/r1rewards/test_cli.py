@@ -222,7 +222,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
         "from r1rewards.cli import main; main()"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=tmp_path)
-    while not (tmp_path / ".out.jsonl.part").exists():
+    while not (tmp_path / ".out.jsonl.shards.part").exists():
         time.sleep(0.01)
         assert process.poll() is None
     time.sleep(1)  # into the grading

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import r1rewards
-from r1rewards.adapters.trl import response_text
 from r1rewards.component import Component
 from r1rewards.core.errors import GraderError
 from r1rewards.core.reward import Reward, Sample
@@ -59,38 +58,6 @@ def test_strings_and_message_lists_are_scored_alike() -> None:
 def test_columns_of_other_names_and_one_task_for_all() -> None:
     reward = r1rewards.trl(small_spec(), columns={"reference": "ground_truth"}, task="math")
     assert reward(prompts=["?"], completions=[GOOD], ground_truth=["4"], reference=["5"]) == [2.0]
-
-
-@pytest.mark.parametrize(
-    ("completion", "text"),
-    [
-        ("plain", "plain"),
-        ([{"role": "assistant", "content": "said"}], "said"),
-        (
-            [
-                {
-                    "role": "assistant",
-                    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
-                }
-            ],
-            "ab",
-        ),
-        (
-            [
-                {"role": "assistant", "content": "first", "tool_calls": []},
-                {"role": "tool", "content": "result"},
-                {"role": "assistant", "content": "last"},
-            ],
-            "last",
-        ),
-        ([{"role": "assistant", "reasoning_content": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
-        ([{"role": "assistant", "thinking": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
-        ([{"role": "assistant", "content": None}], ""),
-        ([], ""),
-    ],
-)
-def test_the_response_in_a_completion(completion: Any, text: str) -> None:
-    assert response_text(completion, TEMPLATE) == text
 
 
 def test_components_are_reported_as_metrics_and_columns() -> None:
