@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-all check format bench-env clean
+.PHONY: setup demo test test-all check format test-load test-backends bench-env clean
 
 setup: $(VENV)/ready
 
@@ -28,6 +28,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# 200 clients and 20,000 requests against `r1rewards serve`; says how long they waited
+test-load: setup
+	$(BIN)/python -m pytest -q -s tests/r1rewards/serve/test_load.py
 
 check: setup
 	$(BIN)/ruff check .

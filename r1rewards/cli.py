@@ -190,6 +190,40 @@ def judge(
 
 
 @app.command()
+def serve(
+    spec: Annotated[Path, typer.Argument(help="The reward spec, a YAML file.")],
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose.")] = 8000,
+    task: Task = None,
+    variables: Variables = None,
+    token: Annotated[
+        str,
+        typer.Option(envvar="R1REWARDS_TOKEN", help="What clients must know: Authorization: Bearer TOKEN."),
+    ] = "",
+    queue: Annotated[
+        int, typer.Option(min=1, help="Rows that may wait; more are told to come later.")
+    ] = 20_000,
+    body: Annotated[float, typer.Option(min=0.001, help="Longest request, in MiB.")] = 16.0,
+    body_timeout: Annotated[float, typer.Option(help="Seconds to send a request in.")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to grade a request in.")] = 600.0,
+) -> None:
+    """Serve a reward spec over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health, GET /docs."""
+    from r1rewards.serve import Settings
+    from r1rewards.serve import serve as run_server
+    from r1rewards.spec import load_spec
+
+    settings = Settings(task, token, queue, body, body_timeout, timeout)
+    with load_spec(spec, variables=parse_pairs(variables or [], "--set")) as loaded:
+        run_server(
+            loaded,
+            settings,
+            host=host,
+            port=port,
+            ready=lambda address: typer.echo(f"serving {spec} on {address}; Ctrl-C ends"),
+        )
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Try every rule reward on one right and one wrong response, and say what works here."""
     from r1rewards.doctor import examine

@@ -55,6 +55,10 @@ class Score:
         verdicts = {name: Verdict.from_dict(said) for name, said in row["verdicts"].items()}
         return cls(row["reward"], row["status"], verdicts, row["rewards"])
 
+    def accuracy(self, task: str) -> float | None:
+        """What the reward named like the task says: whether the answer is right. None where there is none."""
+        return self.rewards.get(task)
+
     @property
     def seconds(self) -> float:
         """How long the row took to grade, as far as its rewards know."""

@@ -2,10 +2,10 @@
 
     summary = score_file("responses.jsonl", "rewards.yaml", "scored.parquet")
 
-The rows are cut into shards. A process grades a shard and writes it, whole or not at all, into a hidden folder
-beside the output; when all are there they become the output. A second try with the same input, spec and
-options finds the shards and goes on with the rest. What a row scores depends neither on its shard nor on who
-grades it.
+The rows are cut into shards. A process grades a shard and writes it, whole or not at all, into a hidden
+folder beside the output; when all are there they become the output. A second try with the same input, spec
+and options finds the shards and goes on with the rest. What a row scores depends neither on its shard nor on
+who grades it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Source:
         if not all(file.suffix == ".parquet" and file.is_file() for file in self.files()):
             return None
         try:
-            return sum(pq.read_metadata(file).num_rows for file in self.files())
+            return sum(int(pq.read_metadata(file).num_rows) for file in self.files())
         except pa.ArrowException:
             return None  # the reader says what is wrong with it
 
@@ -167,17 +167,18 @@ def _unfinished(
     say: Callable[[str], None],
 ) -> Iterator[Shards]:
     """The shards of this very job that an earlier try left, or none."""
+    suffix = suffix_of(output, writing=True)
     config = {
         "spec": read_yaml(spec),
         "variables": dict(variables or {}),
         "columns": dict(source.columns),
         "task": source.task,
-        "suffix": suffix_of(output, writing=True),
+        "suffix": suffix,
         "shard": SHARD_ROWS,
     }
     inputs = [*source.files(), *([source.problems] if source.problems else [])]
     with Step(output.with_name(f"{output.name}.shards"), "score", config=config, inputs=inputs) as step:
-        shards = Shards(step.path, config["suffix"])
+        shards = Shards(step.path, suffix)
         try:
             if present := shards.present():
                 say(f"going on with {output}: {len(present) * SHARD_ROWS:,} rows are scored already")

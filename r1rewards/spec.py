@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from r1rewards.component import Component
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Reward, Sample, Scope
-from r1rewards.core.rows import TASKS, check_reference, messages
+from r1rewards.core.rows import TASKS, check_prompt, check_reference
 from r1rewards.core.settings import check_settings, read_yaml, suggest
 from r1rewards.core.template import Template, get_template
 from r1rewards.score import Score, score_batch
@@ -144,13 +144,17 @@ class Spec:
             raise UserError(
                 f"{where}: no 'response' text in this row (it has {have}); rename with --map response=NAME"
             )
+        for name in ("domain", "language", "finish_reason"):
+            if not isinstance(row.get(name) or "", str):
+                raise UserError(f"{where}: {name!r} must be text, not {type(row[name]).__name__}")
+        prompt = row.get("prompt") or []
         return Sample(
             id=str(row.get("uid") or row.get("id") or where),
             task=task,
             text=text,
             trace=self.template.parse(text, prefilled=self.prefilled, thinking=row.get("thinking") != "none"),
             domain=row.get("domain") or task,
-            prompt=messages(row.get("prompt") or []),
+            prompt=check_prompt(prompt, where) if prompt else [],
             reference=check_reference(task, row.get("reference"), where),
             language=row.get("language") or None,
             finish_reason=row.get("finish_reason"),

@@ -127,7 +127,7 @@ def test_a_failed_grader_shows_in_the_table_and_in_the_status(
         ({"spec": "no.yaml"}, "there is no file"),
         ({"--map": "response"}, "--map response: write it as name=value"),
         ({"--map": "response=text"}, "no column 'text'"),
-        ({"--task": "chioce"}, "row 1: task is 'chioce'; it must be one of math"),
+        ({"--task": "chioce"}, "rows.jsonl, line 1: task is 'chioce'; it must be one of math"),
         ({"-o": "out.txt"}, "out.txt"),
     ],
 )
