@@ -80,7 +80,8 @@ def test_none_lost_and_none_wrong(tmp_path: Path, start: Any, queue: int) -> Non
     centiles = statistics.quantiles(seconds, n=100)
     print(
         f"\n{CLIENTS} clients, {REQUESTS:,} requests, room for {queue:,} rows: "
-        f"{REQUESTS / took:,.0f} requests/s, p50 {centiles[49] * 1000:.0f} ms, p99 {centiles[98] * 1000:.0f} ms, {refused:,} told to come later"
+        f"{REQUESTS / took:,.0f} requests/s, p50 {centiles[49] * 1000:.0f} ms, "
+        f"p99 {centiles[98] * 1000:.0f} ms, {refused:,} told to come later"
     )
 
 
