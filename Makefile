@@ -39,12 +39,16 @@ test-load: setup
 .backends/verl/ready .backends/openrlhf/ready: .backends/%/ready:
 	$(PYTHON) -m venv .backends/$*
 	.backends/$*/bin/python -m pip install -q torch==$(TORCH)
+	.backends/$*/bin/python -m pip install -q --no-deps $(TRAINER_$*)
 	.backends/$*/bin/python -m pip install -q $(NEEDS_$*) -e .
 	touch $@
 
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
-NEEDS_verl := verl==0.9.1 cachetools fastapi pillow uvicorn
-NEEDS_openrlhf := aiohttp 'ray[default]==2.55.0' transformers==5.15.0 pylatexenc
+TRAINER_verl := verl==0.9.1
+NEEDS_verl := accelerate cachetools codetiming fastapi hydra-core peft pillow 'ray[default]==2.55.0' \
+	'tensordict<=0.10.0' torchdata 'transformers>=5.5.3,<5.11,!=5.6.0' uvicorn
+TRAINER_openrlhf := openrlhf==0.11.2
+NEEDS_openrlhf := aiohttp pylatexenc 'ray[default]==2.55.0' transformers==5.15.0
 
 test-backends: setup .backends/verl/ready .backends/openrlhf/ready
 	$(BIN)/python -m pytest tests/r1rewards/adapters/test_verl.py tests/r1rewards/adapters/test_openrlhf.py
