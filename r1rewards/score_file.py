@@ -213,10 +213,7 @@ class Job:
 
     def earlier(self, number: int) -> Summary:
         """What that shard came to."""
-        summary = Summary()
-        for row in self.shards.rows(number) if self.shards else ():
-            summary.add(Score.from_row(row), _name(row, ""))
-        return summary
+        return summary_of(self.shards.rows(number) if self.shards else ())
 
     def grade(self, loaded: Spec, number: int, rows: Sequence[Placed]) -> Summary:
         """Grade a shard and write it."""
@@ -237,6 +234,14 @@ def grade_rows(loaded: Spec, rows: Sequence[Placed]) -> tuple[list[dict[str, Any
             summary.add(score, _name(row, where))
             scored.append(score.to_row(row))
     return scored, summary
+
+
+def summary_of(scored: Iterable[Mapping[str, Any]]) -> Summary:
+    """What scored rows come to."""
+    summary = Summary()
+    for row in scored:
+        summary.add(Score.from_row(row), _name(row, ""))
+    return summary
 
 
 def _name(row: Mapping[str, Any], where: str) -> str:

@@ -33,6 +33,7 @@ from r1rewards.core.reward import Reward, Sample, Scope
 from r1rewards.core.rows import TASKS, check_prompt, check_reference
 from r1rewards.core.settings import check_settings, read_yaml, suggest
 from r1rewards.core.template import Template, get_template
+from r1rewards.isolated import Isolated
 from r1rewards.score import Score, score_batch
 
 ENTRY_POINTS = "r1rewards.rewards"
@@ -48,7 +49,7 @@ class _Settings(BaseModel):
 
 
 class RewardSettings(_Settings):
-    """One entry under `rewards`; see `Component` for what the keys mean."""
+    """One entry under `rewards`; see `Component` for what the keys mean, and `Isolated` for `deadline_s`."""
 
     use: str = ""
     weight: float = Field(default=1.0, allow_inf_nan=False)
@@ -60,6 +61,7 @@ class RewardSettings(_Settings):
     domains: frozenset[str] | None = None
     from_step: int = Field(default=0, ge=0)
     until_step: int | None = Field(default=None, ge=1)
+    deadline_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     options: dict[str, Any] = {}
 
     @field_validator("tasks")
@@ -270,6 +272,8 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         reward = kind(**options)
     except (TypeError, ValueError) as error:
         raise UserError(f"{where}: {error}") from error
+    if entry.deadline_s is not None:
+        reward = Isolated(kind, options, entry.scope, entry.deadline_s)
     if entry.scope is not None:
         reward.scope = entry.scope
     return Component(
@@ -279,7 +283,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         required=entry.required,
         if_abstains=entry.if_abstains,
         gate=entry.gate,
-        tasks=entry.tasks,
+        tasks=kind.tasks if entry.tasks is None else entry.tasks,
         domains=entry.domains,
         from_step=entry.from_step,
         until_step=entry.until_step,
