@@ -9,6 +9,7 @@ the driver itself dies, the same command goes on with the shards that are missin
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -31,8 +32,10 @@ def on_ray(job: Job, shards: Iterable[tuple[int, list[Placed]]], address: str) -
     """What each shard comes to, in order; `address` as `ray.init` takes it, "local" starts a cluster here."""
     try:
         import ray
+        import ray.data
     except ImportError:
         raise UserError("--ray needs the extra `ray`: pip install 'r1kit[ray]'") from None
+    _reach(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -45,9 +48,23 @@ def on_ray(job: Job, shards: Iterable[tuple[int, list[Placed]]], address: str) -
         while window := list(islice(shards, at_once)):
             yield from _window(job, spec, window)
     except ray.exceptions.RayError as error:
-        raise _told(error) from error
+        why = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"the Ray cluster could not go on ({why}); the same command goes on where it stopped"
+        ) from error
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise UserError at once where nobody listens, over which Ray itself thinks for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "//" in address or not port.isdigit():
+        return  # "auto", "local" or another way that Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise UserError(f"there is no Ray cluster at {address!r}: {error.strerror or error}") from None
 
 
 def _window(job: Job, spec: str, window: Sequence[tuple[int, list[Placed]]]) -> Iterator[Summary]:
@@ -63,6 +80,8 @@ def _window(job: Job, spec: str, window: Sequence[tuple[int, list[Placed]]]) -> 
         data = ray.data.from_items(asked, override_num_blocks=len(asked))
         data = data.map(_graded, fn_kwargs={"spec": spec})
         for answer in data.iter_rows():
+            if answer["mistake"]:
+                raise UserError(answer["mistake"])
             rows = load_json(answer["scored"])
             ready[answer["number"]] = summary_of(rows)
             if job.shards is not None:
@@ -78,8 +97,11 @@ def _graded(shard: Mapping[str, Any], spec: str) -> dict[str, Any]:
     from r1rewards.score_file import grade_rows
 
     rows = [(where, row, flat) for where, row, flat in load_json(shard["rows"])]
-    scored, _ = grade_rows(_loaded(spec), rows)
-    return {"number": shard["number"], "scored": dump_json(scored)}
+    try:
+        scored, _ = grade_rows(_loaded(spec), rows)
+    except UserError as mistake:  # Ray would hide it in a traceback
+        return {"number": shard["number"], "scored": b"", "mistake": str(mistake)}
+    return {"number": shard["number"], "scored": dump_json(scored), "mistake": ""}
 
 
 @lru_cache(maxsize=1)
@@ -87,16 +109,3 @@ def _loaded(spec: str) -> Spec:
     """The spec, once for each process of the cluster."""
     settings, variables = json.loads(spec)
     return load_spec(settings, variables=variables)
-
-
-def _told(error: BaseException) -> UserError:
-    """The sentence of what went wrong on a node."""
-    cause: BaseException | None = error
-    while cause is not None:
-        inner = getattr(cause, "cause", None)
-        for found in (cause, inner):
-            if isinstance(found, UserError):
-                return UserError(str(found))
-        cause = cause.__cause__
-    first = str(error).strip().splitlines()[-1]
-    return UserError(f"the Ray cluster could not go on ({first}); the same command goes on where it stopped")

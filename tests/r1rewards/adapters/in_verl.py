@@ -50,7 +50,7 @@ def tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def batch(tokens: PreTrainedTokenizerFast) -> DataProto:
     """The responses as rollouts: prompts padded on the left, responses on the right, closed by <eos>."""
     width = max(map(len, RESPONSES)) + 1
-    ids = [tokens.encode(text) + [tokens.eos_token_id] for text in RESPONSES]
+    ids = [[*tokens.encode(text), tokens.eos_token_id] for text in RESPONSES]
     responses = torch.tensor([row + [tokens.pad_token_id] * (width - len(row)) for row in ids])
     seen = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
     prompt = torch.tensor([tokens.encode(PROMPT)] * len(ids))
