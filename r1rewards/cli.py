@@ -93,6 +93,8 @@ def score(
             print_table(["reward", "error", "rows"], failed)
         if summary.slowest:
             print_table(["seconds", "slowest rows", "what took them"], summary.slowest)
+        if output is not None:
+            typer.echo(f"wrote {output}")
     if summary.total.errors:
         raise typer.Exit(3)
 
