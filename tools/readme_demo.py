@@ -1,4 +1,4 @@
-"""Put the table of a run into README.md, where the demo's stands: python tools/readme_demo.py runs/smollm2-135m"""
+"""Put the table of a run where the demo's stands in README.md: tools/readme_demo.py runs/smollm2-135m"""
 
 from __future__ import annotations
 
