@@ -111,8 +111,8 @@ def single_letters(words: Words) -> NDArray[np.bool_]:
     return single
 
 
-#: Letters of a window in the search for repetition: about four words, or eight Han characters.
-_WINDOW, _WINDOW_CONTINUOUS = 20, 8
+#: Letters of a window in the search for repetition: four or five words, of Han and kana eight characters.
+_WINDOW, _WINDOW_EAST_ASIAN = 20, 8
 #: How often a window may stand in a text before it counts as repetition.
 _ALLOWED = 3
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -126,8 +126,8 @@ def repetition(words: Words) -> float:
     """
     kept = words.classes > STOP
     letters = words.points[kept].astype(np.uint64)
-    continuous = 2 * np.count_nonzero(_CONTINUOUS[words.classes[kept]]) > len(letters)
-    size = _WINDOW_CONTINUOUS if continuous else _WINDOW
+    east_asian = np.isin(words.classes[kept], (CLASS[HAN], CLASS[KANA]), kind="table")
+    size = _WINDOW_EAST_ASIAN if 2 * np.count_nonzero(east_asian) > len(letters) else _WINDOW
     n = len(letters) - size + 1
     if n <= _ALLOWED:
         return 0.0
