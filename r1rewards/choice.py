@@ -253,8 +253,8 @@ def _last_statement(text: str, options: Mapping[str, str]) -> str | None:
     ):
         before = text[max(0, match.start() - 40) : match.start()]
         if judged:
-            letter = next(filter(None, match.groups())).upper()
-            letter = None if letter not in options else _SEVERAL if _BESIDE.search(before) else letter
+            named = str(next(filter(None, match.groups()))).upper()
+            letter = None if named not in options else _SEVERAL if _BESIDE.search(before) else named
         else:
             letter = _letter_at(text[match.end() : match.end() + _REACH], options)
         if letter is not None and not _DENIED.search(before):

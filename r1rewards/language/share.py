@@ -20,7 +20,7 @@ from r1rewards.language.detect import (
 )
 from r1rewards.language.inserted import inserted
 from r1rewards.language.scripts import CLASS, DECIDED, HAN, KANA, LATIN, SCRIPT, language_code
-from r1rewards.language.words import Words, repetition, resolve_han, single_letters, words_of
+from r1rewards.language.words import Words, monotony, repetition, resolve_han, single_letters, words_of
 
 #: A sentence of fewer Latin words takes the language of its neighbour.
 SENTENCE_WORDS = 5
@@ -44,7 +44,7 @@ class Share:
     target    words of the language asked for
     other     words of any other, by writing system or language
     neutral   words that belong to none: variables, function names, names copied from the prompt
-    repeated  the share of the text that only repeats the rest
+    repeated  the share of the text that only repeats the rest, or that its few different words fall short
     spans     the first words or sentences of other languages
     """
 
@@ -121,7 +121,7 @@ def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) 
         float(weight[ours].sum()),
         {name: round(count, 2) for name, count in sorted(other.items()) if count},
         int(neutral.sum()),
-        repetition(words),
+        max(repetition(words), monotony(words)),
         _spans(words, foreign),
     )
 

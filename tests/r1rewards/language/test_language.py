@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,11 @@ HIDING = [
     f"```\n{GERMAN}",
     f"```\n{GERMAN} {GERMAN}\n```",
     f"`{GERMAN}` `{GERMAN}`",
+    f"{ENGLISH} {ENGLISH} `{GERMAN}`",
+    f"{ENGLISH} {ENGLISH} ${GERMAN}$",
+    f"{ENGLISH} {ENGLISH}\n````text\n{GERMAN}\n````",
+    f"{ENGLISH} $\\mathrm{{{GERMAN}}}$",
+    "\\(\\text{Zuerst addieren wir {die beiden} Zahlen, die uns heute gegeben sind}\\)" + ENGLISH,
     GERMAN.upper(),
     GERMAN.replace("e", "е"),
     GERMAN.replace("e", "e\u200b"),
@@ -169,6 +175,17 @@ def test_what_is_neutral():
 
 def test_a_prompt_in_another_language_lends_no_words():
     assert check(ENGLISH, "zh", prompt=ENGLISH).value == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_word_salad_does_not_pay(seed):
+    rng = random.Random(seed)
+    english = " ".join(
+        rng.choices(["sum", "number", "apple", "total", "give", "take", "left", "many", "two", "day"], k=150)
+    )
+    chinese = "".join(rng.choices("我们把数字相加然后得到结果", k=150))
+    assert check(english, "en").value < 0.6
+    assert check(chinese, "zh").value < 0.6
 
 
 def test_repetition_does_not_pay():
