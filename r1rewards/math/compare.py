@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from itertools import product
 from typing import Literal
 
 from r1rewards.math.definition import definition, rename, value_of
-from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region, variable
-from r1rewards.math.scalars import equal, proportional
-from r1rewards.math.tree import SCALARS, Node, substitute, symbols
+from r1rewards.math.phrases import words
+from r1rewards.math.regions import (
+    is_infinite,
+    is_interval,
+    is_region,
+    region,
+    same_inequality,
+    same_region,
+    variable,
+)
+from r1rewards.math.scalars import equal, proportional, same_up_to_powers, solved_by
+from r1rewards.math.tree import SCALARS, Node, has, substitute, symbols
 from r1rewards.math.units import word_set
 
 _MAX_ITEMS = 64
 _MAX_SIGNS = 5
 _SETS = word_set("interval set builder union meet minus numbers")
 _COORDINATES = frozenset("xyz")
+_TRANSPOSED = (Node("sym", name="T"), Node("sym", name="\\top"), Node("sym", name="\\intercal"))
 _PARAMETERS = frozenset("nkmtlC")
 
 
@@ -48,8 +57,12 @@ def same(gold: Node, answer: Node) -> bool | None:
     """True, False, or None where neither could be shown."""
     if gold == answer:
         return True
+    if (mine := _moduli(gold)) and mine != _moduli(answer):
+        return False
     if gold.op == "rel" or answer.op == "rel":
         related = _same_relation(gold, answer)
+        if related is False and answer.name.endswith("~") and answer.op == "rel" and definition(answer):
+            return same(gold, answer.args[-1])  # 42.7, which is about 43
         if related != "values":
             return related
         gold, answer = value_of(gold), value_of(answer)
@@ -85,14 +98,15 @@ def same(gold: Node, answer: Node) -> bool | None:
     return equal(gold, answer)
 
 
+def _moduli(node: Node) -> frozenset[str]:
+    """The moduli of the congruences in a tree."""
+    if node.op == "quantity" and node.name.startswith("mod "):
+        return frozenset((node.name,))
+    return frozenset[str]().union(*map(_moduli, node.args)) if node.args else frozenset()
+
+
 def _has_set(node: Node) -> bool:
     return node.op in _SETS or any(map(_has_set, node.args))
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, for comparison: lower case, without punctuation and articles."""
-    found = re.findall(r"[^\W_]+", text.lower())
-    return [word for word in found if word not in ("the", "a", "an")] or found
 
 
 # -- relations
@@ -114,7 +128,7 @@ def _same_relation(gold: Node, answer: Node) -> bool | Literal["values"] | None:
                 return same_region(ranges[0], ranges[1])
             return same_inequality(gold, answer) if answer.op == "rel" else False
         if answer.op != "rel":
-            return False
+            return _solves(gold, answer)
         return _same_equation(gold, answer)
     if answer.op == "rel" and not theirs and not is_region(answer):
         return False
@@ -135,6 +149,31 @@ def _same_definition(
     return outcome or (_same_equation(gold, answer) or outcome)
 
 
+def without_domains(node: Node) -> Node:
+    """The tree without inequalities that only say where its formulas hold: the n > 0 of a_n = 2n, n > 0."""
+    if node.op != "seq" or node.name == "or":
+        return node
+    kept = [item for item in node.args if not (item.op == "rel" and set(item.name) & set("<>"))]
+    labels = {label.name for item in kept if (label := _label(item)) is not None}
+    if not kept or any(item.op not in (*SCALARS, "rel") for item in kept):
+        return node
+    bound = frozenset[str]().union(*map(symbols, kept)) - labels
+    domains = [variable(item) for item in node.args if item not in kept]
+    if not domains or any(domain is None or not symbols(domain) <= bound for domain in domains):
+        return node
+    return kept[0] if len(kept) == 1 else node._replace(args=tuple(kept))
+
+
+def _solves(gold: Node, answer: Node) -> bool:
+    """Whether a formula is the equation solved for its one other symbol: 6/x of xy = 6."""
+    if gold.name != "=" or len(gold.args) != 2 or answer.op not in SCALARS or not symbols(answer):
+        return False
+    others = symbols(gold) - symbols(answer)
+    return (
+        len(others) == 1 and symbols(answer) < symbols(gold) and solved_by(_difference(gold), *others, answer)
+    )
+
+
 def _same_equation(gold: Node, answer: Node) -> bool | None:
     """Equations are the same when their differences are, up to a constant factor."""
     if gold.name != "=" or answer.name != "=":
@@ -145,12 +184,19 @@ def _same_equation(gold: Node, answer: Node) -> bool | None:
         if gold.name != answer.name:
             return False
         return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None
-    sides = []
-    for node in (gold, answer):
-        if any(side.op not in SCALARS for side in node.args):
-            return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
-        sides.append(Node("add", (node.args[0], Node("neg", (node.args[1],)))))
-    return proportional(sides[0], sides[1]) is not None
+    if len(gold.args) != len(answer.args):
+        return False
+    if len(gold.args) > 2 or any(
+        side.op not in SCALARS or has(side, "quantity") for node in (gold, answer) for side in node.args
+    ):
+        return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+    mine, theirs = _difference(gold), _difference(answer)
+    return proportional(mine, theirs) is not None or same_up_to_powers(mine, theirs)
+
+
+def _difference(node: Node) -> Node:
+    """Left minus right of an equation."""
+    return Node("add", (node.args[0], Node("neg", (node.args[1],))))
 
 
 # -- structures
@@ -167,6 +213,8 @@ def _all(outcomes: object) -> bool | None:
 
 def _same_tuple(gold: Node, answer: Node) -> bool | None:
     answer = value_of(answer)
+    if gold.name == "[]" and answer.op == "seq" and is_interval(gold):
+        return False
     if answer.op in ("tuple", "seq"):
         mine, theirs = gold.args, answer.args
         if len(mine) == len(theirs):
@@ -181,13 +229,18 @@ def _same_tuple(gold: Node, answer: Node) -> bool | None:
 
 
 def _same_matrix(gold: Node, answer: Node) -> bool | None:
+    if (gold.name == "vmatrix") != (answer.name == "vmatrix") and gold.op == answer.op:
+        return False  # a determinant and a matrix
     if gold.name == "cases" or answer.name == "cases":
         return _same_items(_lines(gold), _lines(answer))
     mine, theirs = _cells(gold), _cells(answer)
     if mine is None or theirs is None:
         # A multiple or a sum of matrices on one side.
         return equal(gold, answer) if {gold.op, answer.op} & {"mul", "add", "neg", "div"} else False
-    if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and "tuple" in (gold.op, answer.op)):
+    flat = [
+        node.op == "tuple" or (node.op == "pow" and node.args[0].op == "tuple") for node in (gold, answer)
+    ]
+    if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and any(flat)):
         return False
     if len(mine[1]) != len(theirs[1]):
         return False
@@ -208,6 +261,13 @@ def _cells(node: Node) -> tuple[tuple[int, int], list[Node]] | None:
         for arg in node.args[1:]:
             product = _product(product, _cells(arg))
         return product
+    if node.op == "pow" and node.args[1] in _TRANSPOSED and (cells := _cells(node.args[0])) is not None:
+        (rows, columns), values = cells
+        return (columns, rows), [
+            values[row * columns + column] for column in range(columns) for row in range(rows)
+        ]
+    if node.op == "tuple" and node.args and all(arg.op == "tuple" for arg in node.args):
+        node = Node("matrix", node.args)  # [[1, 2], [3, 4]]
     if node.op == "tuple":
         return (1, len(node.args)), list(node.args)
     if node.op != "matrix" or len({len(row.args) for row in node.args}) != 1:
@@ -249,7 +309,9 @@ def _signs(node: Node) -> bool:
 def items(node: Node) -> list[Node]:
     """The members of a list or set, plus-minus signs multiplied out; of anything else, itself."""
     if node.op in ("seq", "set"):
-        return [item for arg in node.args for item in items(arg)]
+        # A set inside a set is a member of it.
+        nested = node.op == "set" and any(arg.op == "set" for arg in node.args)
+        return list(node.args) if nested else [item for arg in node.args for item in items(arg)]
     if node.op == "rel" and (defined := definition(node)) is not None and _signs(defined[1]):
         return items(defined[1])
     return _signed_variants(node) if _signs(node) else [node]

@@ -157,6 +157,8 @@ _SCAN = re.compile(
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _SPACED_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _GLUED_WORD = re.compile(r"(?<=[0-9)}\]])(and|or)(?=[A-Z0-9(\\\s])")
+_REPEATING = re.compile(r"([0-9]*\.[0-9]*?)([0-9]{1,12}?)\2+")
+_AFTER_UNIT = re.compile(r"\s*(?:[.,;)}/^]|\\(?:[},;]|cdot|text|mathrm)|$)|\s+[A-Za-z]")
 _PLAIN = {"*": "*", "/": "/", "+": "+", "-": "-", "=": "=", "<": "<", ">": ">", ":": ":", "!": "!"}
 
 
@@ -236,11 +238,15 @@ class _Scanner:
             self.add("stop", lower)
         elif lower == "mod":
             self.add("text", "mod")
+        elif lower == "infinity":
+            self.add("infty", run)
         elif lower in _PERCENT:
             self.add("%", "%")
         elif lower in _DEGREE:
             self.add("degree", "degree")
-        elif upright or is_unit_word(run) or (self.out and self.out[-1].kind == "num" and lower in _ORDINALS):
+        elif (
+            upright or self._is_unit(run) or (self.out and self.out[-1].kind == "num" and lower in _ORDINALS)
+        ):
             self.add("text", run)
         elif len(run) <= 3 and not (len(run) == 3 and set(lower) & set("eiou")):
             for letter in run:
@@ -248,6 +254,14 @@ class _Scanner:
         else:
             return False
         return True
+
+    def _is_unit(self, run: str) -> bool:
+        """Whether letters in a formula are a unit: 5 cm is one, the mg of mg sin(x) are two symbols."""
+        if not is_unit_word(run):
+            return False
+        return len(run) > 2 or (
+            self._after_value() and _AFTER_UNIT.match(self.text, self.position) is not None
+        )
 
     def _command(self, name: str) -> None:
         if name in _LOOKS:
@@ -265,8 +279,8 @@ class _Scanner:
             self._words(self._argument())
         elif name in _STRUCTURES:
             self._structure(_ALIASES.get(name, name))
-        elif name == "over":
-            self.add("over", name)
+        elif name in ("over", "choose"):
+            self.add(name, name)
         elif name in ("pmod", "bmod", "mod"):
             self.add("text", "mod " + " ".join(self._argument().split()))
         elif name == "hline":
@@ -280,6 +294,14 @@ class _Scanner:
         else:
             # Whatever it means, it equals itself and nothing else.
             self.add("sym", "\\" + name[:40])
+
+    def _dots(self) -> None:
+        """`...`: after a decimal whose last digits repeat, that repeating decimal."""
+        last = self.out[-1] if self.out else END
+        if last.kind == "num" and (match := _REPEATING.fullmatch(last.value)):
+            self.out[-1] = Token("repeat", f"{match[1]}|{match[2]}", last.spaced)
+        else:
+            self.add("ldots", "...")
 
     def _structure(self, name: str) -> None:
         if name in ("overline", "dot"):
@@ -295,6 +317,9 @@ class _Scanner:
             self.add(name, self._argument())
             if name == "begin" and self.out[-1].value == "array":
                 self._argument()
+            return
+        if name == "ldots":
+            self._dots()
             return
         if name == "mathbb":
             self.add("numbers", self._argument())
@@ -372,10 +397,10 @@ class _Scanner:
         elif value == "." and self.out and self.out[-1].kind in ("num", "ldots", "text"):
             if self.text[self.position : self.position + 2] == "..":
                 self.position += 2
-                self.add("ldots", "...")
+                self._dots()
         elif value == "." and self.text[self.position : self.position + 2] == "..":
             self.position += 2
-            self.add("ldots", "...")
+            self._dots()
         elif value in '`"?@#.':
             if value in "@#?":
                 raise Unreadable(f"the character {value!r}")
