@@ -108,7 +108,8 @@ _ORDINAL = re.compile(
 _UNIT = r"\\(?:text|textrm|mathrm|mbox)\s*\{([^{}]*)\}"
 _UNIT_FRACTION = re.compile(rf"\\frac\s*\{{\s*{_UNIT}\s*\}}\s*\{{\s*{_UNIT}\s*\}}")
 _TEMPERATURE = re.compile(
-    r"(?:\^\s*\{?\s*\\circ\s*\}?)(?:\s|~|\\[,;])*(?:\\(?:text|textrm|mathrm|mbox|rm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z0-9_^(]))"
+    r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?:\s|~|\\[,;])*"
+    r"(?:\\(?:text|textrm|mathrm|mbox|rm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z0-9_^(]))"
 )
 _TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 _UNION_LETTER = re.compile(r"(?<=[)\]}])\s*U\s*(?=[(\[{]|\\\{|\\left)")
