@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import product
 from typing import Literal
 
 from r1rewards.math.definition import definition, rename, value_of
 from r1rewards.math.phrases import words
 from r1rewards.math.regions import (
+    flip,
     is_infinite,
     is_interval,
     is_region,
@@ -25,6 +27,8 @@ _MAX_SIGNS = 5
 _SETS = word_set("interval set builder union meet minus numbers")
 _COORDINATES = frozenset("xyz")
 _TRANSPOSED = (Node("sym", name="T"), Node("sym", name="\\top"), Node("sym", name="\\intercal"))
+#: Labels that are formulas rather than names.
+_FORMULAS = word_set("fn abs div ratio")
 _PARAMETERS = frozenset("nkmtlC")
 
 
@@ -59,6 +63,8 @@ def same(gold: Node, answer: Node) -> bool | None:
         return True
     if (mine := _moduli(gold)) and mine != _moduli(answer):
         return False
+    if gold.op == answer.op == "rel" and (_signs(gold) or _signs(answer)) and _same_items(gold, answer):
+        return True
     if gold.op == "rel" or answer.op == "rel":
         related = _same_relation(gold, answer)
         if related is False and answer.name.endswith("~") and answer.op == "rel" and definition(answer):
@@ -139,6 +145,15 @@ def _same_definition(
     gold: Node, answer: Node, mine: tuple[Node | None, Node], theirs: tuple[Node | None, Node]
 ) -> bool | None:
     (label, value), (other_label, other_value) = mine, theirs
+    if label != other_label and label is not None and other_label is not None:
+        if label.op in _FORMULAS and other_label.op in _FORMULAS:
+            return _same_equation(gold, answer)
+        if (
+            label.op == other_label.op
+            and label.name == other_label.name
+            and _numbers(label) != _numbers(other_label)
+        ):
+            return False  # f(2) = 1 and f(3) = 1
     if label is not None and other_label is not None and label != other_label:
         if {label.op, other_label.op} == {"sym"} and {label.name, other_label.name} <= _COORDINATES:
             return _same_equation(gold, answer)
@@ -164,6 +179,11 @@ def without_domains(node: Node) -> Node:
     return kept[0] if len(kept) == 1 else node._replace(args=tuple(kept))
 
 
+def _numbers(node: Node) -> list[Fraction]:
+    """The numbers in a tree, in order."""
+    return [node.value] if node.op == "num" else [value for arg in node.args for value in _numbers(arg)]
+
+
 def _solves(gold: Node, answer: Node) -> bool:
     """Whether a formula is the equation solved for its one other symbol: 6/x of xy = 6."""
     if gold.name != "=" or len(gold.args) != 2 or answer.op not in SCALARS or not symbols(answer):
@@ -182,8 +202,10 @@ def _same_equation(gold: Node, answer: Node) -> bool | None:
         ) is not None:
             return found
         if gold.name != answer.name:
-            return False
-        return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None
+            flipped = flip(answer)
+            return _same_equation(gold, flipped) if gold.name == flipped.name else False
+        parts = _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+        return parts if len(gold.args) > 2 else parts or None
     if len(gold.args) != len(answer.args):
         return False
     if len(gold.args) > 2 or any(

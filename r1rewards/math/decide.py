@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from r1rewards.math import compare
 from r1rewards.math.expression import parse
 from r1rewards.math.extract import boxed
-from r1rewards.math.normalize import clean
+from r1rewards.math.normalize import clean, with_backslashes
 from r1rewards.math.phrases import LEADS, in_words, words
 from r1rewards.math.scalars import AnswerBeyondCapError, GoldBeyondCapError
 from r1rewards.math.tokens import MAX_CHARACTERS, NeedsAlgebra, Unreadable
@@ -67,6 +67,7 @@ class Gold:
 @lru_cache(maxsize=65536)
 def gold_of(text: str) -> Gold:
     """The gold in a reference: the box in it if there is one, else the whole of it."""
+    text = with_backslashes(text)
     if "\\boxed" in text:
         box = boxed(text)
         text = box.text if box is not None else text.rpartition("\\boxed")[2].lstrip(" {")
@@ -221,8 +222,8 @@ def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
 def _same(gold: Node, answer: Node) -> bool | None:
     outcome = compare.same(gold, answer)
     bare = compare.without_domains(gold), compare.without_domains(answer)
-    if outcome is False and bare != (gold, answer):
-        return compare.same(*bare)
+    if outcome is False and (bare[0] == gold) != (bare[1] == answer):
+        return compare.same(*bare)  # one of them says for which n it holds
     if outcome is False and (other := compare.renamed(gold, answer)) is not None:
         return compare.same(gold, other)
     return outcome

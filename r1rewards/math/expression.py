@@ -182,8 +182,9 @@ class _AnswerParser(FormulaParser):
         parts = [self.sets()]
         while self.peek().kind == ":" and not self.bars:
             self.at += 1
-            if parts[0].op == "text" or (parts[0].op == "sym" and self.peek().kind in ("[", "\\{")):
-                return Node("rel", (parts[0], self.member()), "=")  # "Answer: 5"
+            named = parts[0].op == "sym" and len(parts[0].name) == 1 and parts[0].name.isupper()
+            if parts[0].op == "text" or (named and self.peek().kind != "sym"):
+                return Node("rel", (parts[0], self.member()), "=")  # "Answer: 5", "C: (2, 3]"
             parts.append(self.sets())
         return parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
 

@@ -43,7 +43,7 @@ class _Floats:
         return None if function is None else complex(function(value))
 
     def factorial(self, value: Value) -> Value:
-        if abs(value.imag) > 1e-12 or not 0 <= value.real < 170:
+        if abs(value.imag) > 1e-12 or not -170 < value.real < 170 or _is_negative_integer(value.real):
             raise Undecidable("a factorial out of range")
         return complex(math.gamma(value.real + 1))
 
@@ -56,6 +56,11 @@ class _Floats:
         if not cmath.isfinite(value):
             raise Undecidable("not finite")
         return value
+
+
+def _is_negative_integer(value: Any) -> bool:
+    """Whether the factorial of a number does not exist; of others below 0 the gamma function gives one."""
+    return bool(value < 0 and abs(value - round(value)) < 1e-9)
 
 
 def _odd_root(exponent: float) -> int | None:
@@ -92,13 +97,15 @@ _FLOAT_FUNCTIONS: dict[str, Callable[[complex], complex]] = {
 
 
 class _Precise:
-    """Arithmetic to sixty digits; only of values that are known not to explode."""
+    """Arithmetic to sixty digits, or more; only of values that are known not to explode."""
 
-    def __init__(self) -> None:
+    def __init__(self, digits: int) -> None:
         import mpmath
 
         self.mp = mpmath.mp.clone()
-        self.mp.dps = _DIGITS
+        self.mp.dps = self.digits = digits
+        #: Binary logarithm of the largest value seen.
+        self.largest = 0.0
         self.pi, self.e, self.i = +self.mp.pi, +self.mp.e, self.mp.mpc(0, 1)
 
     def number(self, value: Fraction) -> Value:
@@ -136,31 +143,28 @@ class _Precise:
         return None if name not in _FLOAT_FUNCTIONS or function is None else function(value)
 
     def factorial(self, value: Value) -> Value:
-        if abs(self.mp.im(value)) > 1e-12 or self.mp.re(value) < 0:
+        if abs(self.mp.im(value)) > 1e-12 or _is_negative_integer(self.mp.re(value)):
             raise Undecidable("a factorial out of range")
-        if self.mp.re(value) > 2000:
+        if abs(self.mp.re(value)) > 2000:
             raise BeyondCapError("a factorial beyond the cap")
         return self.mp.gamma(value + 1)
 
     def real(self, value: Value) -> Any:
-        if abs(self.mp.im(value)) > self.mp.mpf(10) ** (-_DIGITS // 2) * (1 + abs(value)):
+        if abs(self.mp.im(value)) > self.mp.mpf(10) ** (-self.digits // 2) * (1 + abs(value)):
             raise Undecidable("a complex number where a real one was expected")
         return self.mp.re(value)
 
     def check(self, value: Value) -> Value:
         if not self.mp.isfinite(value):
             raise Undecidable("not finite")
+        self.largest = max(self.largest, self._log2(value))
         return value
 
 
 Field = _Floats | _Precise
 FLOATS = _Floats()
-_precise: _Precise | None = None
 
 
-def precise() -> _Precise:
-    """The high-precision arithmetic; mpmath is imported when it is first needed."""
-    global _precise
-    if _precise is None:
-        _precise = _Precise()
-    return _precise
+def precise(digits: int = _DIGITS) -> _Precise:
+    """High-precision arithmetic; mpmath is imported when it is first needed."""
+    return _Precise(digits)

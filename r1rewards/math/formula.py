@@ -229,9 +229,9 @@ class FormulaParser(Cursor):
             if [self.peek(ahead).value for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
                 self.at += 5
                 name += "^-1"
-        called = token.value in _APPLIED or not self.peek().spaced
+        called = token.value in _APPLIED or token.value.isupper() or not self.peek().spaced
         if self.peek().kind == "(" and called and node.op != "app":
-            start = self.at
+            start, spaced = self.at, self.peek().spaced
             inside = self.bracket(self.next())
             if token.value in _APPLIED:
                 args = inside.args if inside.op == "tuple" else (inside,)
@@ -239,7 +239,7 @@ class FormulaParser(Cursor):
             if inside.op == "tuple" and token.value.isupper() and (self.ended() or self.peek().kind == "sep"):
                 # The point A(1, 2).
                 return Node("rel", (node, inside), "=")
-            if inside.op in ("sym", "num"):
+            if inside.op in ("sym", "num") and not spaced:
                 # W(n): a call when it stands left of "=", else a product; `values.py` decides.
                 return Node("mul", (node, inside), "call")
             self.at = start

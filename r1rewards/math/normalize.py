@@ -123,8 +123,7 @@ def clean(text: str) -> str:
         text = _CODE_POINT.sub(lambda match: chr(int(match.group(1), 16)), text)
     if not text.isascii():
         text = _ascii(text)
-    if not text.isprintable():
-        text = _SWALLOWED.sub(lambda match: _SWALLOWED_LETTER[match.group()], text)
+    text = with_backslashes(text)
     if "{,}" in text:
         text = _WRAPPED_COMMA.sub(",", text)
     if "{:}" in text:
@@ -149,10 +148,17 @@ def clean(text: str) -> str:
     return text
 
 
+def with_backslashes(text: str) -> str:
+    """The text with the backslashes that a string without `r` swallowed: a form feed and "rac" are \\frac."""
+    return (
+        text if text.isprintable() else _SWALLOWED.sub(lambda match: _SWALLOWED_LETTER[match.group()], text)
+    )
+
+
 def _latex(text: str) -> str:
     text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace(r"\cfrac", r"\frac")
     text = _WRAPPED_COMMA.sub(",", text)
-    text = _MISSING_SPACE.sub(" ", text)
+    text = _MISSING_SPACE.sub(" ", text).replace(r"\!", "")
     if "circ" in text:
         text = _TEMPERATURE.sub(lambda match: rf" \text{{{_TEMPERATURES[match[1] or match[2]]}}}", text)
     if r"\frac" in text:

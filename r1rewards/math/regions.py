@@ -23,6 +23,7 @@ class Interval(NamedTuple):
 
 
 Region = tuple[Interval, ...]
+_ALL = Node("numbers", name="R")
 _BOLD_REALS = Node("sym", name="R")
 _LINE = Interval(MINUS_INFINITY, False, INFINITY, False)
 
@@ -132,6 +133,8 @@ def _inequality(node: Node) -> list[Interval] | None:
             return [Interval(MINUS_INFINITY, False, last, sign == "<=")]
         if sign in (">", ">="):
             return [Interval(last, sign == ">=", INFINITY, False)]
+        if sign == "!=" and last.op == "pm":
+            return _without(Node("minus", (_ALL, Node("set", (last.args[0], Node("neg", last.args))))))
         if sign == "!=":
             return [Interval(MINUS_INFINITY, False, last, False), Interval(last, False, INFINITY, False)]
         return [Interval(last, True, last, True)] if sign == "=" else None
@@ -161,6 +164,12 @@ def _distance(inner: Node, sign: str, bound: Node) -> list[Interval] | None:
     return None
 
 
+def flip(node: Node) -> Node:
+    """A relation read from right to left: c > b > a as a < b < c."""
+    signs = [_FLIPPED.get(sign, sign) for sign in reversed(node.name.split())]
+    return Node("rel", node.args[::-1], " ".join(signs))
+
+
 def variable(node: Node) -> Node | None:
     """What an inequality is about: the x of x < 5."""
     return next(filter(_is_variable, node.args), None) if node.op == "rel" else None
@@ -174,6 +183,9 @@ def _is_variable(node: Node) -> bool:
 
 def _several(node: Node) -> list[Interval] | None:
     parts = []
+    first = node.args[0]
+    if first.op == "rel" and first.name == "!=" and not any(map(symbols, node.args[1:])):
+        return _without(Node("minus", (_ALL, Node("set", (first.args[-1], *node.args[1:])))))  # x != 1, 4
     for arg in node.args:
         part = _region(arg)
         if part is None:

@@ -322,7 +322,7 @@ class _Scanner:
             self._dots()
             return
         if name == "mathbb":
-            self.add("numbers", self._argument())
+            self.add("numbers", self._argument().strip())
             return
         self.add(name, name)
 
