@@ -63,7 +63,8 @@ def same(gold: Node, answer: Node) -> bool | None:
         return True
     if (mine := _moduli(gold)) and mine != _moduli(answer):
         return False
-    if gold.op == answer.op == "rel" and (_signs(gold) or _signs(answer)) and _same_items(gold, answer):
+    signed = gold.op == "rel" and answer.op in ("rel", "seq") and (_signs(gold) or _signs(answer))
+    if signed and _same_items(gold, answer):
         return True
     if gold.op == "rel" or answer.op == "rel":
         related = _same_relation(gold, answer)
@@ -137,7 +138,7 @@ def _same_relation(gold: Node, answer: Node) -> bool | Literal["values"] | None:
             return _solves(gold, answer)
         return _same_equation(gold, answer)
     if answer.op == "rel" and not theirs and not is_region(answer):
-        return False
+        return same(gold, answer.args[-1]) if _is_question(answer) and not symbols(gold) else False
     return "values"
 
 
@@ -177,6 +178,13 @@ def without_domains(node: Node) -> Node:
     if not domains or any(domain is None or not symbols(domain) <= bound for domain in domains):
         return node
     return kept[0] if len(kept) == 1 else node._replace(args=tuple(kept))
+
+
+def _is_question(node: Node) -> bool:
+    """Whether an equation gives the value of a formula that was asked for: x + y = 7, not 2x + 3 = 7."""
+    if node.name != "=" or len(node.args) != 2 or symbols(node.args[1]):
+        return False
+    return len(symbols(node.args[0])) > 1 and not _numbers(node.args[0])
 
 
 def _numbers(node: Node) -> list[Fraction]:

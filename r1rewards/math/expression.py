@@ -52,7 +52,7 @@ class _AnswerParser(FormulaParser):
         self.currency = next((token.value for token in tokens if token.kind == "currency"), "")
 
     def whole(self) -> Node:
-        self.tokens = _without_layout(self.tokens)
+        self.tokens = _conclusion(_without_layout(self.tokens))
         while self.peek(1).kind != "eof" and self.peek().kind in _LEAD_KINDS and self.leads():
             self.at += 1
         while self.peek().kind in ("sep", "row", "=", ":", "&", "~"):
@@ -62,12 +62,16 @@ class _AnswerParser(FormulaParser):
         node = self.bare_builder() or self.answer()
         while self.peek().kind in ("}", "\\}"):
             self.at += 1  # a brace too many at the end
+        if self.peek().kind == "(" and self.peek(1).kind == "stop":
+            self.at += 1
         if self.peek().kind not in ("eof", "stop"):
             raise Unreadable(f"{self.peek().value!r} left over")
         if self.peek().kind == "stop":
             self.explanation(node)
         if self.currency and node.op in ("num", "neg", "mul", "add", "div"):
             node = Node("quantity", (node,), self.currency)
+        elif self.currency and node.op == "quantity" and node.name.startswith(("per ", "each")):
+            node = node._replace(name=self.currency)
         return node
 
     def leads(self) -> bool:
@@ -189,11 +193,11 @@ class _AnswerParser(FormulaParser):
         return parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
 
     def sets(self) -> Node:
-        node = self.sum()
+        node = _difference_of_sets(self.sum())
         count = 0
         while self.peek().kind in ("union", "meet", "minus"):
             op = self.next().kind
-            node = Node(op, (node, self.sum()))
+            node = Node(op, (node, _difference_of_sets(self.sum())))
             count += 1
             if count > MAX_DEPTH:
                 raise Unreadable(f"more than {MAX_DEPTH} sets")
@@ -345,6 +349,22 @@ def _contradict(left: Node, right: Node, *, approximately: bool) -> bool:
     return abs(one - other) > max(step or Fraction(0) for step in steps)
 
 
+def _difference_of_sets(node: Node) -> Node:
+    """R - {3} as the set that it means; any other tree as it is."""
+    if node.op != "add" or len(node.args) != 2 or node.args[1].op != "neg":
+        return node
+    whole, holes = node.args[0], node.args[1].args[0]
+    return (
+        Node("minus", (whole, holes)) if whole.op in ("numbers", "interval") and holes.op == "set" else node
+    )
+
+
+def _conclusion(tokens: list[Token]) -> list[Token]:
+    """What follows the last arrow of a deduction: the x = 7 of "2x = 14 => x = 7"."""
+    arrows = [place for place, token in enumerate(tokens) if token.kind == "so"]
+    return tokens[arrows[-1] + 1 :] if arrows else tokens
+
+
 def _is_subject(node: Node, word: str) -> bool:
     """Whether what stands before this word is what a sentence is about, rather than an answer."""
     if word in ("is", "are", "has", "have", "such", "that"):
@@ -360,7 +380,7 @@ def _without_domains(items: list[Node]) -> list[Node]:
         for item in items
         if not (item.op == "rel" and item.name == "in" and item.args[1].op in ("numbers", "quantity"))
     ]
-    if any(not (item.op == "rel" and set(item.name) & set("<>!")) for item in kept):
+    if any(symbols(item) and not (item.op == "rel" and set(item.name) & set("<>!")) for item in kept):
         kept = [item for item in kept if not (item.op == "rel" and item.name == "!=")]
     return kept or items[:1]
 

@@ -36,11 +36,11 @@ class _Floats:
             real = _odd_root(exponent.real)
             if real is not None:
                 return complex((-1 if real % 2 else 1) * (-base.real) ** exponent.real)
-        return base**exponent
+        return _above_the_cut(base) ** exponent
 
     def call(self, name: str, value: Value) -> Value:
         function = _FLOAT_FUNCTIONS.get(name)
-        return None if function is None else complex(function(value))
+        return None if function is None else complex(function(_above_the_cut(value)))
 
     def factorial(self, value: Value) -> Value:
         if abs(value.imag) > 1e-12 or not -170 < value.real < 170 or _is_negative_integer(value.real):
@@ -56,6 +56,11 @@ class _Floats:
         if not cmath.isfinite(value):
             raise Undecidable("not finite")
         return value
+
+
+def _above_the_cut(value: complex) -> complex:
+    """The number without a negative zero as its imaginary part, which would turn sqrt(-4) into -2i."""
+    return complex(value.real, 0.0) if value.imag == 0 else value
 
 
 def _is_negative_integer(value: Any) -> bool:

@@ -101,6 +101,8 @@ class FormulaParser(Cursor):
             return not self.bars
         if token.kind == "[" and self.peek(1).kind in _AFTER_CLOSER:
             return False  # [2, 3[
+        if token.kind == "(" and self.peek(1).kind == "stop":
+            return False  # 7 (since 3 + 4 = 7)
         return token.kind in _FACTOR_STARTS
 
     def signed_power(self) -> Node:
@@ -280,7 +282,7 @@ class FormulaParser(Cursor):
 
     def fn(self, token: Token) -> Node:
         name, power, base = token.value, None, None
-        if self.ended() and name in ("max", "min", "sup", "inf"):
+        if (self.ended() or self.peek().kind == "=") and name in ("max", "min", "sup", "inf"):
             return Node("text", name=name)  # the index of f_max
         while self.peek().kind in ("^", "_"):
             if self.next().kind == "^":

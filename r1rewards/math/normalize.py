@@ -114,7 +114,7 @@ _TEMPERATURE = re.compile(
 _TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
 _UNION_LETTER = re.compile(r"(?<=[)\]}])\s*U\s*(?=[(\[{]|\\\{|\\left)")
 _MISSING_SPACE = re.compile(r"\\(q?quad|,|;|!)(?=[A-Za-z0-9])")
-_END = re.compile(r"[\s.,;:。]+$|\\[\s]+$")
+_END = re.compile(r"(?:\\[,;:\s]|(?<!\\)[\s.,;:。])+$")
 
 
 def clean(text: str) -> str:
@@ -142,7 +142,7 @@ def clean(text: str) -> str:
         text = _MODULO.sub(r"\\pmod{\1}", text)
     text = text.strip()
     while (shorter := _END.sub("", text)) != text:
-        if shorter.endswith(".") or text.endswith(("...", r"\,")):
+        if shorter.endswith(".") or text.endswith("..."):
             break
         text = shorter
     return text
@@ -158,7 +158,7 @@ def with_backslashes(text: str) -> str:
 def _latex(text: str) -> str:
     text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace(r"\cfrac", r"\frac")
     text = _WRAPPED_COMMA.sub(",", text)
-    text = _MISSING_SPACE.sub(" ", text).replace(r"\!", "")
+    text = _MISSING_SPACE.sub(" ", text.replace(r"\!", ""))
     if "circ" in text:
         text = _TEMPERATURE.sub(lambda match: rf" \text{{{_TEMPERATURES[match[1] or match[2]]}}}", text)
     if r"\frac" in text:

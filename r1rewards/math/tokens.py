@@ -108,6 +108,9 @@ _OPERATORS = {
     "to": "to",
     "rightarrow": "to",
     "mapsto": "to",
+    "Rightarrow": "so",
+    "Longrightarrow": "so",
+    "implies": "so",
 }
 _BRACKETS = {
     "langle": "(",
@@ -124,7 +127,7 @@ _LOOKS = word_set(
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr middle displaystyle textstyle limits "
     "nolimits quad qquad hfill bf rm it cal boldsymbol mathbf bm mathcal mathit mathsf vec hat tilde "
     "bar overrightarrow widehat underline mathstrut strut boxed fbox noindent overset rlap angle "
-    "triangle therefore"
+    "triangle therefore tiny small normalsize large Large LARGE huge Huge scriptstyle scriptsize footnotesize"
 )
 _WORDS = word_set("text textbf textit textrm textnormal textup textsf mbox hbox mathrm operatorname")
 _STRUCTURES = word_set(
@@ -287,7 +290,7 @@ class _Scanner:
             return
         elif name == "forall":
             self.add("stop", name)
-        elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
+        elif name in ("hspace", "phantom", "color", "textcolor", "vspace", "label", "tag"):
             self._argument()
         elif name in _ALGEBRA:
             raise NeedsAlgebra(f"the command \\{name}")
