@@ -120,13 +120,13 @@ class MathReward(Reward):
         self.policy: Policy = policy
 
     def check(self, sample: Sample) -> Verdict:
-        return check_trace(sample.trace, sample.text, str(sample.reference), policy=self.policy)
+        return check_trace(sample.trace, sample.text, _gold(sample), policy=self.policy)
 
     def check_many(self, samples: Sequence[Sample]) -> list[Verdict]:
         return _check_traces(
             [sample.trace for sample in samples],
             [sample.text for sample in samples],
-            [str(sample.reference) for sample in samples],
+            [_gold(sample) for sample in samples],
             self.policy,
         )
 
@@ -134,6 +134,11 @@ class MathReward(Reward):
         from r1rewards.math import symbolic
 
         symbolic.close()
+
+
+def _gold(sample: Sample) -> str:
+    """The reference as text; nothing, which is no checkable gold, where the row has none."""
+    return "" if sample.reference is None else str(sample.reference)
 
 
 def _check(trace: Trace, response: str, gold: str, policy: Policy, started: float) -> Verdict:

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Literal
 
 from r1rewards.math.definition import definition, rename, value_of
+from r1rewards.math.matrices import cells, lines
 from r1rewards.math.phrases import words
 from r1rewards.math.regions import (
     flip,
@@ -26,7 +27,6 @@ _MAX_ITEMS = 64
 _MAX_SIGNS = 5
 _SETS = word_set("interval set builder union meet minus numbers")
 _COORDINATES = frozenset("xyz")
-_TRANSPOSED = (Node("sym", name="T"), Node("sym", name="\\top"), Node("sym", name="\\intercal"))
 #: Labels that are formulas rather than names.
 _FORMULAS = word_set("fn abs div ratio")
 _PARAMETERS = frozenset("nkmtlC")
@@ -61,7 +61,7 @@ def same(gold: Node, answer: Node) -> bool | None:
     """True, False, or None where neither could be shown."""
     if gold == answer:
         return True
-    if (mine := _moduli(gold)) and mine != _moduli(answer):
+    if (moduli := _moduli(gold)) and moduli != _moduli(answer):
         return False
     signed = gold.op == "rel" and answer.op in ("rel", "seq") and (_signs(gold) or _signs(answer))
     if signed and _same_items(gold, answer):
@@ -197,9 +197,10 @@ def _solves(gold: Node, answer: Node) -> bool:
     if gold.name != "=" or len(gold.args) != 2 or answer.op not in SCALARS or not symbols(answer):
         return False
     others = symbols(gold) - symbols(answer)
-    return (
-        len(others) == 1 and symbols(answer) < symbols(gold) and solved_by(_difference(gold), *others, answer)
-    )
+    if len(others) != 1 or not symbols(answer) < symbols(gold):
+        return False
+    (name,) = others
+    return solved_by(_difference(gold), name, answer)
 
 
 def _same_equation(gold: Node, answer: Node) -> bool | None:
@@ -262,8 +263,8 @@ def _same_matrix(gold: Node, answer: Node) -> bool | None:
     if (gold.name == "vmatrix") != (answer.name == "vmatrix") and gold.op == answer.op:
         return False  # a determinant and a matrix
     if gold.name == "cases" or answer.name == "cases":
-        return _same_items(_lines(gold), _lines(answer))
-    mine, theirs = _cells(gold), _cells(answer)
+        return _same_items(lines(gold), lines(answer))
+    mine, theirs = cells(gold), cells(answer)
     if mine is None or theirs is None:
         # A multiple or a sum of matrices on one side.
         return equal(gold, answer) if {gold.op, answer.op} & {"mul", "add", "neg", "div"} else False
@@ -275,52 +276,6 @@ def _same_matrix(gold: Node, answer: Node) -> bool | None:
     if len(mine[1]) != len(theirs[1]):
         return False
     return _all(same(a, b) for a, b in zip(mine[1], theirs[1], strict=True))
-
-
-def _lines(node: Node) -> Node:
-    """The lines of a case distinction or a system, as a list."""
-    if node.op != "matrix":
-        return node
-    lines = [row.args[0] if len(row.args) == 1 else Node("tuple", row.args, "()") for row in node.args]
-    return Node("seq", tuple(lines), ",")
-
-
-def _cells(node: Node) -> tuple[tuple[int, int], list[Node]] | None:
-    if node.op == "mul" and all(arg.op == "matrix" for arg in node.args) and len(node.args) <= 4:
-        product = _cells(node.args[0])
-        for arg in node.args[1:]:
-            product = _product(product, _cells(arg))
-        return product
-    if node.op == "pow" and node.args[1] in _TRANSPOSED and (cells := _cells(node.args[0])) is not None:
-        (rows, columns), values = cells
-        return (columns, rows), [
-            values[row * columns + column] for column in range(columns) for row in range(rows)
-        ]
-    if node.op == "tuple" and node.args and all(arg.op == "tuple" for arg in node.args):
-        node = Node("matrix", node.args)  # [[1, 2], [3, 4]]
-    if node.op == "tuple":
-        return (1, len(node.args)), list(node.args)
-    if node.op != "matrix" or len({len(row.args) for row in node.args}) != 1:
-        return None
-    return (len(node.args), len(node.args[0].args)), [cell for row in node.args for cell in row.args]
-
-
-def _product(
-    left: tuple[tuple[int, int], list[Node]] | None, right: tuple[tuple[int, int], list[Node]] | None
-) -> tuple[tuple[int, int], list[Node]] | None:
-    if left is None or right is None or left[0][1] != right[0][0] or max(*left[0], *right[0]) > 6:
-        return None
-    (rows, inner), columns = left[0], right[0][1]
-    return (rows, columns), [
-        Node(
-            "add",
-            tuple(
-                Node("mul", (left[1][row * inner + k], right[1][k * columns + column])) for k in range(inner)
-            ),
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
 
 
 def _same_ratio(gold: Node, answer: Node) -> bool | None:

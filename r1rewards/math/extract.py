@@ -183,7 +183,8 @@ def _lenient(answer: str) -> Found:
     if phrase is not None:
         rest = answer[phrase.end() :]
         if denied := _DENIED.match(rest):
-            return _lenient(rest[denied.end() :])
+            rest = rest[denied.end() :].strip(" .,;\n")
+            return _lenient(rest) if rest else Found("", "only what the answer is not")
         found = _after_phrase(rest)
         if found:
             return Found(found, "phrase")
