@@ -21,6 +21,7 @@ Value = Any  # complex in floating point, an mpmath number in high precision
 class _Floats:
     """Arithmetic in double precision."""
 
+    digits = 15
     pi, e, i = cmath.pi, cmath.e, 1j
 
     def number(self, value: Fraction) -> Value:
