@@ -9,6 +9,7 @@ import cmath
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from r1rewards.math.exact import BeyondCapError, Undecidable
@@ -106,10 +107,7 @@ class _Precise:
     """Arithmetic to sixty digits, or more; only of values that are known not to explode."""
 
     def __init__(self, digits: int) -> None:
-        import mpmath
-
-        self.mp = mpmath.mp.clone()
-        self.mp.dps = self.digits = digits
+        self.mp, self.digits = _context(digits), digits
         #: Binary logarithm of the largest value seen.
         self.largest = 0.0
         self.pi, self.e, self.i = +self.mp.pi, +self.mp.e, self.mp.mpc(0, 1)
@@ -169,6 +167,16 @@ class _Precise:
 
 Field = _Floats | _Precise
 FLOATS = _Floats()
+
+
+@lru_cache(maxsize=8)
+def _context(digits: int) -> Any:
+    """An mpmath context of that many decimal digits, which nothing changes after it is made."""
+    import mpmath
+
+    context = mpmath.mp.clone()
+    context.dps = digits
+    return context
 
 
 def precise(digits: int = _DIGITS) -> _Precise:

@@ -165,13 +165,14 @@ def _equal_constants(gold: Node, answer: Node) -> bool | None:
 
 def _precisely_equal(gold: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:
     field = precise()
+    start = field.digits
     while True:
         try:
             left, right = _values(gold, answer, point, field)
         except Undecidable:
             return None
         except (GoldBeyondCapError, AnswerBeyondCapError):
-            if field.digits == precise().digits:
+            if field.digits == start:
                 raise
             return None  # only the additional digits are too dear
         size, ten = max(abs(left), abs(right)), field.mp.mpf(10)

@@ -146,7 +146,7 @@ def parse_unit(text: str) -> Unit | None:
             continue
         elif digits.lstrip("-").isdigit() or lower in ("squared", "cubed"):
             power = _POWERS.get(lower) or int(digits[:3])
-            if last is None or not -9 < power < 9:
+            if last is None or not -99 < power < 99:
                 return None
             take(*last, sign * (power - 1))  # it was taken once already
         elif lower in _POWERS:
