@@ -142,7 +142,7 @@ def _prepare(job: dict[str, Any]) -> Callable[[], None]:
         return lambda: _execute(job["argv"], job["env"])
     if job["role"] == "test":
         return lambda: tester.run(**job["tests"])
-    code = compile(job["source"], "<program>", "exec", dont_inherit=True)
+    code = python_program.compiled(job["source"])
     if job["role"] == "serve":
         return lambda: served.serve(code)
     if job["role"] == "in-process":
@@ -167,7 +167,7 @@ def _run(
 ) -> dict[str, Any] | None:
     """One test; None when the controller hung up meanwhile."""
     limits = job["limits"]
-    started = time.monotonic()
+    started, before = time.monotonic(), _scratch(job)
     # Beside its three streams a child gets what its role needs. Two things stay here: the marks of a
     # served program, and the file that takes what a compiler made.
     marks = fds.pop() if job["role"] == "serve" else None
@@ -198,8 +198,15 @@ def _run(
         "cpu": usage.ru_utime + usage.ru_stime,
         "wall": time.monotonic() - started,
         "memory_mb": usage.ru_maxrss // 1024,
-        "dirty": survivors or bool(os.listdir(job["scratch"])),
+        "dirty": survivors or _scratch(job) != before,
     }
+
+
+def _scratch(job: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """What lies in the working folder; a file that was touched shows by a time that no program can set."""
+    with os.scandir(job["scratch"]) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    return sorted((name, status.st_ino, status.st_ctime_ns) for name, status in found)
 
 
 def _copy(path: str, target: int) -> None:
