@@ -14,7 +14,7 @@ from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
 from r1rewards.code.languages import language_of
 from r1rewards.code.server import POOL, Box, BoxLost, CompilerLost, borrowed, memfd, read_back
-from r1rewards.code.task import Task, TestResult, filled, judge_outcome
+from r1rewards.code.task import Starved, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
 
@@ -27,7 +27,8 @@ def grade(task: Task) -> Verdict:
         route += "/in-process"  # of lower trust, so it must show wherever results are grouped
     for attempt in (1, 2):
         try:
-            with POOL.turns:
+            task.cutoff.check()
+            with POOL.turn(task.cutoff):
                 results = _run_tests(task) if task.kind == "tests" else run_asserts(task)
             break
         except BoxLost as error:
@@ -37,6 +38,10 @@ def grade(task: Task) -> Verdict:
             elif attempt == 2:
                 statuses = ["infrastructure"] * task.count
                 return Verdict.error(f"sandbox failed twice: {error}", route, tests=statuses, tier=task.tier)
+        except Starved as error:
+            if attempt == 2:
+                statuses = ["infrastructure"] * task.count
+                return Verdict.error(str(error), route, tests=statuses, tier=task.tier)
         except GraderError as error:
             return Verdict.error(str(error), route, tier=task.tier)
     return _verdict(task, results, route, time.monotonic() - started)
@@ -64,14 +69,13 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
 def _run_tests(task: Task) -> list[TestResult]:
     tests: Sequence[Mapping[str, Any]] = task.reference["tests"]
     results: list[TestResult] = []
-    ends = time.monotonic() + task.limits.program_s
     with borrowed(task.flavour, task.tier) as server, ready(task, server) as options:
         if isinstance(options, TestResult):
             return filled([options], len(tests))
         while len(results) < len(tests):
-            with Box(server, task.limits, **options) as box:
+            with Box(server, task.limits, cutoff=task.cutoff, **options) as box:
                 for test in tests[len(results) :]:
-                    if time.monotonic() > ends:
+                    if sum(result.spent_s for result in results) > task.limits.program_s:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
                         return filled([*results, late], len(tests))
                     result, dirty = _run_test(box, task, test)
@@ -95,7 +99,7 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
         if result.status == "ok":
             difference = _differs(task, test, read_back(output))
             if difference is not None:
-                result = TestResult("wrong", difference, result.cpu_s, result.memory_mb)
+                result = replace(result, status="wrong", reason=difference)
         return result, bool(outcome["dirty"])
     finally:
         for fd in (given, output, errors):
@@ -126,7 +130,7 @@ def _asked(task: Task, checker: Mapping[str, Any], test: Mapping[str, Any], outp
         with borrowed(asked.flavour, task.tier) as server, ready(asked, server) as options:
             if isinstance(options, TestResult):
                 raise GraderError(f"the checker does not compile: {options.reason}")
-            with Box(server, task.limits, **options) as box:
+            with Box(server, task.limits, cutoff=task.cutoff, **options) as box:
                 box.start([given, said, errors])
                 fault = box.wait_ready()
                 ended = TestResult("compile", fault) if fault else None

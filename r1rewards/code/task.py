@@ -6,11 +6,13 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.languages import Language
 from r1rewards.code.limits import Limits
+from r1rewards.core.errors import GraderError
 
 TestStatus = Literal[
     "ok", "wrong", "time", "memory", "output", "runtime", "compile", "skipped", "infrastructure"
@@ -21,14 +23,23 @@ _SHOWN = 500
 NUMPY = re.compile(r"\bnumpy\b")
 
 
+class Starved(GraderError):
+    """The machine was so busy that the program hardly ran."""
+
+
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """What became of one test, and why, for a reader. Times are processor seconds."""
+    """What became of one test, and why, for a reader.
+
+    cpu_s    processor seconds
+    spent_s  wall seconds, without those in which it waited for a core
+    """
 
     status: TestStatus
     reason: str = ""
     cpu_s: float = 0.0
     memory_mb: int = 0
+    spent_s: float = 0.0
 
 
 SKIPPED = TestResult("skipped", "an earlier test failed")
@@ -47,6 +58,7 @@ class Task:
     limits: Limits
     tier: str
     partial: bool = False
+    cutoff: Cutoff = field(default_factory=Cutoff)
 
     @property
     def kind(self) -> str:
@@ -64,7 +76,9 @@ class Task:
 
 
 def judge_outcome(outcome: Mapping[str, Any], limits: Limits, output: int, errors: int) -> TestResult:
-    """How the run itself ended, before its output is looked at."""
+    """How the run itself ended, before its output is looked at. Raises Starved where it hardly began."""
+    if outcome["killed"] == "starved":
+        raise Starved("the machine is too busy: the program waited for a core almost all the time")
     cpu_s, memory_mb, code = float(outcome["cpu"]), int(outcome["memory_mb"]), int(outcome["code"])
     status: TestStatus = "ok"
     reason = ""
@@ -79,7 +93,7 @@ def judge_outcome(outcome: Mapping[str, Any], limits: Limits, output: int, error
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         status = "memory" if said.endswith("MemoryError") else "runtime"
         reason = f"{ended}: {said}" if said else ended
-    return TestResult(status, reason, cpu_s, memory_mb)
+    return TestResult(status, reason, cpu_s, memory_mb, float(outcome["spent"]))
 
 
 def _tail(errors: int) -> str:

@@ -171,7 +171,7 @@ def test_an_array_keeps_its_type_and_shape(dtype: str, shape: tuple[int, ...]) -
 
 
 def test_a_named_tuple_keeps_its_names() -> None:
-    Point = collections.namedtuple("Point", "x y")  # noqa: N806
+    Point = collections.namedtuple("Point", "x y")
     back = there_and_back(Point(1, [2]))
     assert back == (1, [2])
     assert (back.x, back.y, type(back).__name__) == (1, [2], "Point")
