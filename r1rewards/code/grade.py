@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from r1rewards.code import compare
+from r1rewards.code import compare, remote
 from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
 from r1rewards.code.languages import language_of
@@ -29,10 +29,11 @@ def grade(task: Task) -> Verdict:
         try:
             task.cutoff.check()
             with POOL.turn(task.cutoff):
-                results = _run_tests(task) if task.kind == "tests" else run_asserts(task)
+                results = _results(task)
             break
         except BoxLost as error:
-            POOL.close()  # whatever befell this server may have befallen the idle ones
+            if not task.address:
+                POOL.close()  # whatever befell this server may have befallen the idle ones
             if attempt == 2 and isinstance(error, CompilerLost):
                 results = filled([TestResult("compile", "the compiler crashed twice")], task.count)
             elif attempt == 2:
@@ -56,6 +57,7 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
         "cpu_s": round(sum(result.cpu_s for result in results), 3),
         "memory_mb": max(result.memory_mb for result in results),
         "wall_s": round(wall_s, 3),
+        "trust": "lower" if task.reference.get("mode") == "in-process" else "full",
     }
     failed = next((i for i, result in enumerate(results) if result.status not in ("ok", "skipped")), None)
     if failed is None:
@@ -64,6 +66,12 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
     value = passed / len(results) if task.partial else 0.0
     reason = f"test {failed + 1} of {len(results)}: {result.status}"
     return Verdict.of(value, f"{reason}: {result.reason}" if result.reason else reason, route, **details)
+
+
+def _results(task: Task) -> list[TestResult]:
+    if task.address:
+        return remote.run_tests(task, lambda test, output: _differs(task, test, output))
+    return _run_tests(task) if task.kind == "tests" else run_asserts(task)
 
 
 def _run_tests(task: Task) -> list[TestResult]:
@@ -97,7 +105,7 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
         outcome = box.outcome()
         result = judge_outcome(outcome, task.limits, output, errors)
         if result.status == "ok":
-            difference = _differs(task, test, read_back(output))
+            difference = _differs(task, test, read_back(output).decode(errors="replace"))
             if difference is not None:
                 result = replace(result, status="wrong", reason=difference)
         return result, bool(outcome["dirty"])
@@ -106,15 +114,17 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
             os.close(fd)
 
 
-def _differs(task: Task, test: Mapping[str, Any], output: bytes) -> str | None:
-    text, expected = output.decode(errors="replace"), str(test["output"])
+def _differs(task: Task, test: Mapping[str, Any], text: str) -> str | None:
+    expected = str(test["output"])
     checker = task.reference.get("checker", "token")
     if checker == "token":
         return compare.by_token(text, expected)
     if checker == "exact":
         return compare.exact(text, expected)
-    if isinstance(checker, Mapping):
+    if isinstance(checker, Mapping) and not task.address:
         return _asked(task, checker, test, text)
+    if task.address:
+        raise GraderError("a remote sandbox compares by token or exact; a checker program needs a local one")
     raise GraderError(f"there is no checker {checker!r}; use token, exact or a program")
 
 

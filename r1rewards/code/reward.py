@@ -10,6 +10,7 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoo
 from functools import partial as partial_of
 from typing import Any, ClassVar, TypeVar
 
+from r1rewards.code import remote
 from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.extract import FAULTS, extract
 from r1rewards.code.grade import grade
@@ -39,17 +40,19 @@ def check(
     reference  {"tests": [{"input", "output"}]} or {"asserts": [...], "setup": "..."}; optional "lang",
                "limits" and "checker" (see the package's guide)
     limits     override those of the reference; see `Limits`
-    isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of
+    isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of; or
+               the address of a SandboxFusion server, "http://host:8080", which then runs the program
     cutoff     the batch that this is part of; when that is over, the verdict is an error
 
     An error verdict means that the tests, the sandbox or the machine failed, so that nothing is known of
     the program. Raises UserError for limits or an isolation that cannot be.
     """
     tier = _tier(isolation)
+    address = isolation if tier == remote.TIER else ""
     try:
         lang = language_of(reference)
         source = _source(program_or_response, lang.name)
-        return grade(_task(source, reference, lang, limits, tier, partial, cutoff or Cutoff()))
+        return grade(_task(source, reference, lang, limits, tier, partial, cutoff or Cutoff(), address))
     except GraderError as error:
         return Verdict.error(str(error), "code/reference")
 
@@ -204,6 +207,8 @@ class CodeReward(Reward):
 
 
 def _tier(isolation: str) -> str:
+    if remote.is_address(isolation):
+        return remote.TIER
     tier = POOL.tier(isolation)
     if tier == "C":
         warnings.warn("programs run without isolation and can read and write your files", stacklevel=3)
@@ -218,6 +223,7 @@ def _task(
     tier: str,
     partial: bool,
     cutoff: Cutoff,
+    address: str,
 ) -> Task:
     kinds = [kind for kind in ("tests", "asserts") if kind in reference]
     if len(kinds) != 1:
@@ -236,7 +242,7 @@ def _task(
         merged = Limits.of(own, limits)
     except UserError as error:
         raise GraderError(str(error)) from error
-    return Task(source, reference, language, merged, tier, partial, cutoff)
+    return Task(source, reference, language, merged, tier, partial, cutoff, address)
 
 
 def _source(text: str, lang: str) -> str:

@@ -200,7 +200,10 @@ class Pool:
     def tier(self, isolation: str) -> str:
         """The tier that `isolation` asks for here; refuses what is not safe unless it says so."""
         if isolation not in ISOLATIONS:
-            raise UserError(f"isolation is {isolation!r}; it must be one of {', '.join(ISOLATIONS)}")
+            raise UserError(
+                f"isolation is {isolation!r}; it must be one of {', '.join(ISOLATIONS)}, or the address of a"
+                " SandboxFusion server"
+            )
         if isolation == "unsafe":
             return "C"
         best, why_not = self.best_tier()

@@ -50,6 +50,7 @@ class Task:
     """A program beside all that grading it needs, checked.
 
     partial  every test runs, and the value is the share that passes; else the first failure ends it
+    address  of the server that runs the program, where that is not this machine
     """
 
     program: str
@@ -59,6 +60,7 @@ class Task:
     tier: str
     partial: bool = False
     cutoff: Cutoff = field(default_factory=Cutoff)
+    address: str = ""
 
     @property
     def kind(self) -> str:
