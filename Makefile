@@ -4,6 +4,8 @@
 #   make test                 the fast suite, the tiny pipeline included
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
+#   make test-backends        our rewards in verl and OpenRLHF, each in an environment of its own below .backends
+#   make test-load            how the reward server stands 200 clients
 #   make bench-env            .bench-env with the graders that cannot share .venv, for bench/math_graders.py
 
 RECIPE ?= smollm2-135m
@@ -12,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-all check format bench-env clean
+.PHONY: setup demo test test-all check format test-load test-backends bench-env clean
 
 setup: $(VENV)/ready
 
@@ -28,6 +30,28 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# 200 clients and 20,000 requests against `r1rewards serve`; says how long they waited
+test-load: setup
+	$(BIN)/python -m pytest -q -s tests/r1rewards/serve/test_load.py
+
+# their own versions of everything, without what only a GPU needs; torch first, as the build for this machine
+.backends/verl/ready .backends/openrlhf/ready: .backends/%/ready:
+	$(PYTHON) -m venv .backends/$*
+	.backends/$*/bin/python -m pip install -q torch==$(TORCH)
+	.backends/$*/bin/python -m pip install -q --no-deps $(TRAINER_$*)
+	.backends/$*/bin/python -m pip install -q $(NEEDS_$*) -e .
+	touch $@
+
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+TRAINER_verl := verl==0.9.1
+NEEDS_verl := accelerate cachetools codetiming fastapi hydra-core peft pillow 'ray[default]==2.55.0' \
+	'tensordict<=0.10.0' torchdata 'transformers>=5.5.3,<5.11,!=5.6.0' uvicorn
+TRAINER_openrlhf := openrlhf==0.11.2
+NEEDS_openrlhf := aiohttp pylatexenc 'ray[default]==2.55.0' transformers==5.15.0
+
+test-backends: setup .backends/verl/ready .backends/openrlhf/ready
+	$(BIN)/python -m pytest tests/r1rewards/adapters/test_verl.py tests/r1rewards/adapters/test_openrlhf.py
 
 check: setup
 	$(BIN)/ruff check .
@@ -46,4 +70,4 @@ bench-env:
 	.bench-env/bin/python -m pip install -q math-verify==0.9.0 numpy pylatexenc
 
 clean:
-	rm -rf $(VENV) .bench-env build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .bench-env .backends build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from r1rewards import choice, code, format, judge, language, math, puzzle, readability
+    from r1rewards.adapters.openrlhf import openrlhf
     from r1rewards.adapters.trl import trl
     from r1rewards.core.verdict import Verdict
     from r1rewards.spec import load_spec
@@ -21,6 +22,7 @@ _MODULES = frozenset({"choice", "code", "format", "judge", "language", "math", "
 _NAMES = {
     "Verdict": "r1rewards.core.verdict",
     "load_spec": "r1rewards.spec",
+    "openrlhf": "r1rewards.adapters.openrlhf",
     "trl": "r1rewards.adapters.trl",
 }
 
@@ -33,6 +35,7 @@ __all__ = [
     "language",
     "load_spec",
     "math",
+    "openrlhf",
     "puzzle",
     "readability",
     "trl",

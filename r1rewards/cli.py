@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -35,6 +34,9 @@ Task = Annotated[str | None, typer.Option(help="The task of every row, where the
 Problems = Annotated[
     Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
 ]
+Variables = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What $NAME in the spec stands for.")
+]
 
 
 def main() -> None:
@@ -44,7 +46,9 @@ def main() -> None:
 
 @app.command()
 def score(
-    responses: Annotated[Path, typer.Argument(help="JSON lines or Parquet, plain or compressed.")],
+    responses: Annotated[
+        Path, typer.Argument(help="JSON lines or Parquet, plain or compressed; or a folder of such files.")
+    ],
     spec: Annotated[Path, typer.Option(help="The reward spec, a YAML file.")],
     output: Annotated[
         Path | None,
@@ -53,31 +57,32 @@ def score(
     problems: Problems = None,
     map_columns: Map = None,
     task: Task = None,
-    variables: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="What $NAME in the spec stands for."),
+    variables: Variables = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that grade; by default one for each core.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Grade on this Ray cluster; 'local' starts one.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a file of responses with a reward spec and print what it comes to."""
-    from r1rewards.core.store import write_rows
-    from r1rewards.spec import load_spec
-    from r1rewards.summary import Summary
+    """Score a file of responses with a reward spec and print what it comes to.
 
-    summary = Summary()
-    with load_spec(spec, variables=parse_pairs(variables or [], "--set")) as loaded:
+    A run that was stopped goes on where it was when the same command is given again.
+    """
+    from r1rewards.score_file import Source, score_file
 
-        def scored() -> Iterator[dict[str, Any]]:
-            rows, graded = tee(_rows(responses, map_columns, task))  # the engine runs one batch ahead
-            scores = loaded.score(_join(graded, problems, responses), where=f"{responses}, row")
-            for row, result in zip(rows, track(scores, "scoring", quiet=as_json), strict=True):
-                summary.add(result)
-                yield result.to_row(row)
-
-        if output is None:
-            deque(scored(), maxlen=0)
-        else:
-            write_rows(output, scored())
+    source = Source(responses, problems, parse_pairs(map_columns or [], "--map"), task)
+    summary = score_file(
+        source,
+        spec,
+        output,
+        variables=parse_pairs(variables or [], "--set"),
+        workers=workers,
+        ray=ray,
+        quiet=as_json,
+        say=lambda sentence: typer.echo(sentence, err=True),
+    )
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), ensure_ascii=False))
     else:
@@ -86,6 +91,8 @@ def score(
         print_table(header, lines)
         if failed := list(summary.errors()):
             print_table(["reward", "error", "rows"], failed)
+        if summary.slowest:
+            print_table(["seconds", "slowest rows", "what took them"], summary.slowest)
     if summary.total.errors:
         raise typer.Exit(3)
 
@@ -156,19 +163,20 @@ def judge(
     from r1rewards.core.template import get_template
     from r1rewards.judge import judged
     from r1rewards.llm.engine import Engine
+    from r1rewards.score_file import Source
     from r1rewards.spec import Spec
     from r1rewards.summary import Tally
 
     tally, reader = Tally(), Spec([], get_template(template))
+    source = Source(responses, problems, parse_pairs(map_columns or [], "--map"), task)
     log = output.with_name(output.name + ".engine.log")
     with Engine(model, log=log, max_length=max_length) as engine:
 
         def rows() -> Iterator[dict[str, Any]]:
-            given, graded = tee(_rows(responses, map_columns, task))
-            flat = enumerate(_join(graded, problems, responses), 1)
-            samples = (reader.sample(row, f"{responses}, row {number}") for number, row in flat)
+            given, graded = tee(source.rows())
+            samples = (reader.sample(flat, where) for where, _, flat in graded)
             verdicts = judged(kind, samples, engine, prompt_file=prompt_file)
-            for row, verdict in zip(given, track(verdicts, "judging", quiet=as_json), strict=True):
+            for (_, row, _), verdict in zip(given, track(verdicts, "judging", quiet=as_json), strict=True):
                 tally.add(verdict)
                 yield {**row, "verdict": verdict.to_dict()}
 
@@ -184,6 +192,40 @@ def judge(
 
 
 @app.command()
+def serve(
+    spec: Annotated[Path, typer.Argument(help="The reward spec, a YAML file.")],
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose.")] = 8000,
+    task: Task = None,
+    variables: Variables = None,
+    token: Annotated[
+        str,
+        typer.Option(envvar="R1REWARDS_TOKEN", help="What clients must know: Authorization: Bearer TOKEN."),
+    ] = "",
+    queue: Annotated[
+        int, typer.Option(min=1, help="Rows that may wait; more are told to come later.")
+    ] = 20_000,
+    body: Annotated[float, typer.Option(min=0.001, help="Longest request, in MiB.")] = 16.0,
+    body_timeout: Annotated[float, typer.Option(help="Seconds to send a request in.")] = 30.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to grade a request in.")] = 600.0,
+) -> None:
+    """Serve a reward spec over HTTP: POST /score, POST /get_reward (OpenRLHF), GET /health, GET /docs."""
+    from r1rewards.serve import Settings
+    from r1rewards.serve import serve as run_server
+    from r1rewards.spec import load_spec
+
+    settings = Settings(task, token, queue, body, body_timeout, timeout)
+    with load_spec(spec, variables=parse_pairs(variables or [], "--set")) as loaded:
+        run_server(
+            loaded,
+            settings,
+            host=host,
+            port=port,
+            ready=lambda address: typer.echo(f"serving {spec} on {address}; Ctrl-C ends"),
+        )
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Try every rule reward on one right and one wrong response, and say what works here."""
     from r1rewards.doctor import examine
@@ -195,33 +237,6 @@ def doctor(as_json: Json = False) -> None:
         print_table(["what", "works", "detail"], [[f.what, f.works, f.detail] for f in findings])
     if not all(finding.works or finding.optional for finding in findings):
         raise typer.Exit(3)
-
-
-def _rows(path: Path, columns: list[str] | None, task: str | None) -> Iterator[dict[str, Any]]:
-    """The rows of a file under our column names."""
-    from r1rewards.core.store import read_rows
-
-    for row in read_rows(path, columns=parse_pairs(columns or [], "--map")):
-        yield row if row.get("task") or not task else {**row, "task": task}
-
-
-def _join(
-    rows: Iterable[dict[str, Any]], problems: Path | None, responses: Path
-) -> Iterator[Mapping[str, Any]]:
-    """Flat rows: each response with its problem, or the rows as they are where they hold both."""
-    from r1rewards.core.store import read_rows
-
-    if problems is None:
-        yield from rows
-        return
-    known = {str(problem.get("id")): problem for problem in read_rows(problems)}
-    for row in rows:
-        name = str(row.get("problem_id"))
-        if name not in known:
-            raise UserError(
-                f"{responses}: the problem {name!r} is not in {problems}; give the file it came from"
-            )
-        yield {**known[name], **row}
 
 
 def _say(verdict: Verdict, as_json: bool, steps: list[str] | None = None) -> None:

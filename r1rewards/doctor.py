@@ -13,7 +13,13 @@ from r1rewards.core.errors import UserError
 from r1rewards.spec import load_spec
 
 #: What the extras bring: without it the command named does not work, everything else does.
-_EXTRAS = {"torch": "r1kit[train]", "trl": "r1kit[train]", "vllm": "r1kit[cpu] or r1kit[gpu]"}
+_EXTRAS = {
+    "torch": "r1kit[train]",
+    "trl": "r1kit[train]",
+    "vllm": "r1kit[cpu] or r1kit[gpu]",
+    "fastapi": "r1kit[serve]",
+    "ray": "r1kit[ray]",
+}
 
 _PASS = "<think>Read it and add one.</think><answer>{}</answer>"
 _ADD_ONE = {"tests": [{"input": "1\n", "output": "2\n"}, {"input": "41\n", "output": "42\n"}]}

@@ -46,6 +46,7 @@ class RewardModel(Reward):
 
     tasks = frozenset({"general", "safety"})
     scope: Scope = "answer"
+    copies = False
 
     def __init__(
         self,

@@ -49,6 +49,21 @@ class Score:
             "verdicts": {name: verdict.to_dict() for name, verdict in self.verdicts.items()},
         }
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Score:
+        """The score that `to_row` put into a row."""
+        verdicts = {name: Verdict.from_dict(said) for name, said in row["verdicts"].items()}
+        return cls(row["reward"], row["status"], verdicts, row["rewards"])
+
+    def accuracy(self, task: str) -> float | None:
+        """What the reward named like the task says: whether the answer is right. None where there is none."""
+        return self.rewards.get(task)
+
+    @property
+    def seconds(self) -> float:
+        """How long the row took to grade, as far as its rewards know."""
+        return sum(verdict.seconds or 0.0 for verdict in self.verdicts.values())
+
     @property
     def reason(self) -> str:
         """Why there is no total, in a sentence; empty where there is one."""

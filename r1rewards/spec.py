@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -30,9 +30,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from r1rewards.component import Component
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Reward, Sample, Scope
-from r1rewards.core.rows import TASKS, check_reference, messages
+from r1rewards.core.rows import TASKS, check_prompt, check_reference
 from r1rewards.core.settings import check_settings, read_yaml, suggest
 from r1rewards.core.template import Template, get_template
+from r1rewards.isolated import Isolated
 from r1rewards.score import Score, score_batch
 
 ENTRY_POINTS = "r1rewards.rewards"
@@ -48,7 +49,7 @@ class _Settings(BaseModel):
 
 
 class RewardSettings(_Settings):
-    """One entry under `rewards`; see `Component` for what the keys mean."""
+    """One entry under `rewards`; see `Component` for what the keys mean, and `Isolated` for `deadline_s`."""
 
     use: str = ""
     weight: float = Field(default=1.0, allow_inf_nan=False)
@@ -60,6 +61,7 @@ class RewardSettings(_Settings):
     domains: frozenset[str] | None = None
     from_step: int = Field(default=0, ge=0)
     until_step: int | None = Field(default=None, ge=1)
+    deadline_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     options: dict[str, Any] = {}
 
     @field_validator("tasks")
@@ -82,10 +84,13 @@ class ErrorSettings(_Settings):
 
     retries  how often the row is graded again before the error stands
     then     "skip" leaves the row without a total; "stop" ends the run with the reason
+    neutral  the reward of a row without a total where a trainer (verl, OpenRLHF) knows no such row; without
+             it the row ends the run there
     """
 
     retries: int = Field(default=1, ge=0)
     then: Literal["skip", "stop"] = "skip"
+    neutral: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class SpecSettings(_Settings):
@@ -134,18 +139,24 @@ class Spec:
         if task not in TASKS:
             problem = "no 'task' in this row" if task is None else f"task is {task!r}"
             raise UserError(f"{where}: {problem}; it must be one of {', '.join(TASKS)}")
+        if isinstance(text, list):
+            text = self.template.text_of(text)
         if not isinstance(text, str):
             have = ", ".join(sorted(row)) or "nothing"
             raise UserError(
                 f"{where}: no 'response' text in this row (it has {have}); rename with --map response=NAME"
             )
+        for name in ("domain", "language", "finish_reason"):
+            if not isinstance(row.get(name) or "", str):
+                raise UserError(f"{where}: {name!r} must be text, not {type(row[name]).__name__}")
+        prompt = row.get("prompt") or []
         return Sample(
             id=str(row.get("uid") or row.get("id") or where),
             task=task,
             text=text,
             trace=self.template.parse(text, prefilled=self.prefilled, thinking=row.get("thinking") != "none"),
             domain=row.get("domain") or task,
-            prompt=messages(row.get("prompt") or []),
+            prompt=check_prompt(prompt, where) if prompt else [],
             reference=check_reference(task, row.get("reference"), where),
             language=row.get("language") or None,
             finish_reason=row.get("finish_reason"),
@@ -160,16 +171,34 @@ class Spec:
         step   the training step, for rewards with `from_step` or `until_step`; None outside training
         where  what to call a row in the `UserError` about a malformed one: "row" gives "row 17"
         """
-        numbered = enumerate(rows, 1)
-        while batch := list(islice(numbered, BATCH)):
-            samples = [self.sample(row, f"{where} {number}") for number, row in batch]
-            scores = score_batch(
-                self.components, samples, step=step, retries=self.on_error.retries, threads=self._threads
-            )
+        samples = (self.sample(row, f"{where} {number}") for number, row in enumerate(rows, 1))
+        while batch := list(islice(samples, BATCH)):
+            yield from self.grade(batch, step=step)
+
+    def grade(self, samples: Sequence[Sample], *, step: int | None = None) -> list[Score]:
+        """The scores of samples that `sample` made, graded together; `step` as in `score`."""
+        scores = score_batch(
+            self.components, samples, step=step, retries=self.on_error.retries, threads=self._threads
+        )
+        if self.on_error.then == "stop":
             for sample, score in zip(samples, scores, strict=True):
-                if score.status == "error" and self.on_error.then == "stop":
+                if score.status == "error":
                     raise UserError(f"{sample.id}: a grader failed and on_error says stop: {score.reason}")
-                yield score
+        return scores
+
+    def number(self, score: Score) -> float:
+        """The total for a trainer that needs one of every row: `on_error.neutral` where there is none.
+
+        Raises UserError where the spec gives no neutral reward, so that a failure is never taken for a 0.
+        """
+        if score.total is not None:
+            return score.total
+        if self.on_error.neutral is None:
+            raise UserError(
+                f"a row has no reward ({score.reason}) and this trainer cannot leave it out; "
+                "on_error: {neutral: 0.0} in the spec says what such a row gets"
+            )
+        return self.on_error.neutral
 
     def score_many(self, rows: Iterable[Mapping[str, Any]], *, step: int | None = None) -> list[Score]:
         """The scores of all rows at once."""
@@ -243,6 +272,8 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         reward = kind(**options)
     except (TypeError, ValueError) as error:
         raise UserError(f"{where}: {error}") from error
+    if entry.deadline_s is not None:
+        reward = Isolated(kind, options, entry.scope, entry.deadline_s)
     if entry.scope is not None:
         reward.scope = entry.scope
     return Component(
@@ -252,7 +283,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         required=entry.required,
         if_abstains=entry.if_abstains,
         gate=entry.gate,
-        tasks=entry.tasks,
+        tasks=kind.tasks if entry.tasks is None else entry.tasks,
         domains=entry.domains,
         from_step=entry.from_step,
         until_step=entry.until_step,

@@ -1,4 +1,4 @@
-"""What many scores come to: means, abstentions, and failures with their reasons."""
+"""What many scores come to: means, abstentions, failures with their reasons, and the slowest rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 
 from r1rewards.core.verdict import Verdict
 from r1rewards.score import Score
+
+#: The slowest rows that are told of.
+_SLOWEST = 5
 
 #: Different error texts kept per component; a reason may quote a response, so their number has no bound.
 _REASONS = 200
@@ -36,6 +39,15 @@ class Tally:
             if reason in self.reasons or len(self.reasons) < _REASONS:
                 self.reasons[reason] += 1
 
+    def merge(self, other: Tally) -> None:
+        self.values += other.values
+        self.sum += other.sum
+        self.abstained += other.abstained
+        self.errors += other.errors
+        for reason, count in other.reasons.items():
+            if reason in self.reasons or len(self.reasons) < _REASONS:
+                self.reasons[reason] += count
+
     @property
     def mean(self) -> float | None:
         return self.sum / self.values if self.values else None
@@ -48,9 +60,15 @@ class Summary:
         self.rows = 0
         self.total = Tally()
         self.components: dict[str, Tally] = {}
+        #: (seconds, row, what took them), the slowest first
+        self.slowest: list[tuple[float, str, str]] = []
 
-    def add(self, score: Score) -> None:
+    def add(self, score: Score, name: str = "") -> None:
+        """Count a score; `name` is what to call its row."""
         self.rows += 1
+        if seconds := score.seconds:
+            slow = max(score.verdicts, key=lambda reward: score.verdicts[reward].seconds or 0.0)
+            self._add_slow([(seconds, name, f"{slow}: {score.verdicts[slow].reason[:200]}")])
         for name in score.rewards:
             tally = self.components.setdefault(name, Tally())
             if name in score.verdicts:
@@ -62,6 +80,17 @@ class Summary:
             self.total.errors += 1
         else:
             self.total.abstained += 1
+
+    def merge(self, other: Summary) -> None:
+        """Count what another summary counted."""
+        self.rows += other.rows
+        self.total.merge(other.total)
+        for name, tally in other.components.items():
+            self.components.setdefault(name, Tally()).merge(tally)
+        self._add_slow(other.slowest)
+
+    def _add_slow(self, rows: list[tuple[float, str, str]]) -> None:
+        self.slowest = sorted([*self.slowest, *rows], key=lambda row: -row[0])[:_SLOWEST]
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """Header and lines: one for each component that applied to a row, and one for the total."""
@@ -84,4 +113,5 @@ class Summary:
             "rewards": {line[0]: dict(zip(header[1:], line[1:], strict=True)) for line in lines[:-1]},
             "total": dict(zip(header[1:], lines[-1][1:], strict=True)),
             "errors": [{"reward": n, "reason": r, "rows": c} for n, r, c in self.errors()],
+            "slowest": [{"seconds": s, "row": n, "reward": r} for s, n, r in self.slowest],
         }

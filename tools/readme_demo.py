@@ -23,9 +23,7 @@ def main(run: Path) -> None:
         for line in lines
     )
     old = README.read_text()
-    new = re.sub(
-        r"(<!-- demo:begin -->\n```text\n).*?(\n```)", lambda m: m[1] + text + m[2], old, flags=re.S
-    )
+    new = re.sub(r"(<!-- demo:begin -->\n```text\n).*?(\n```)", lambda m: m[1] + text + m[2], old, flags=re.S)
     README.write_text(new)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from r1rewards.core.template import Template
 from r1rewards.score import Score
 from r1rewards.spec import Spec, load_spec
 
@@ -48,7 +47,7 @@ def trl(
     loaded = spec if isinstance(spec, Spec) else load_spec(spec, variables=variables)
 
     def total(prompts: Sequence[Any], completions: Sequence[Any], **given: Any) -> list[float | None]:
-        rows = flat_rows(prompts, completions, given, loaded.template, columns=columns, task=task)
+        rows = flat_rows(prompts, completions, given, columns=columns, task=task)
         state = given.get("trainer_state")
         scores = loaded.score_many(rows, step=None if state is None else state.global_step)
         report(scores, given.get("log_metric"), given.get("log_extra"))
@@ -61,7 +60,6 @@ def flat_rows(
     prompts: Sequence[Any],
     completions: Sequence[Any],
     given: Mapping[str, Any],
-    template: Template,
     *,
     columns: Mapping[str, str] | None = None,
     task: str | None = None,
@@ -71,24 +69,9 @@ def flat_rows(
     rows = []
     for i, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         row = {name: given[column][i] for name, column in names.items() if column in given}
-        row.update(prompt=prompt, response=response_text(completion, template))
+        row.update(prompt=prompt, response=completion)
         rows.append(row if row.get("task") or not task else {**row, "task": task})
     return rows
-
-
-def response_text(completion: str | Sequence[Mapping[str, Any]], template: Template) -> str:
-    """The text of a completion: the string itself, or what the last assistant message of a list says.
-
-    Thinking that TRL's response parser has put in a field of its own is joined back in.
-    """
-    if isinstance(completion, str):
-        return completion
-    spoken = [message for message in completion if message.get("role") == "assistant"]
-    message: Mapping[str, Any] = spoken[-1] if spoken else {}
-    content = message.get("content") or ""
-    if not isinstance(content, str):
-        content = "".join(part.get("text") or "" for part in content)
-    return template.join(message.get("reasoning_content") or message.get("thinking"), content)
 
 
 def report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,7 +21,7 @@ from r1rewards.code.server import POOL
 from r1rewards.code.task import Task
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
-from r1rewards.core.verdict import Verdict
+from r1rewards.core.verdict import Verdict, timed
 
 T = TypeVar("T")
 
@@ -132,6 +133,11 @@ def _check_many(
     verdicts: dict[int, Verdict] = {}
     running: dict[Future[Verdict], int] = {}
 
+    def one(program: str, reference: Mapping[str, Any]) -> Verdict:
+        started = time.monotonic()
+        verdict = check(program, reference, cutoff=cutoff, **options)
+        return timed(verdict, time.monotonic() - started)
+
     def collect(return_when: str) -> None:
         for future in wait(running, return_when=return_when).done:
             verdicts[running.pop(future)] = future.result()
@@ -139,7 +145,7 @@ def _check_many(
     with ThreadPoolExecutor(workers, "code-reward") as pool:
         try:
             for index, (program, reference) in enumerate(items):
-                running[pool.submit(check, program, reference, cutoff=cutoff, **options)] = index
+                running[pool.submit(one, program, reference)] = index
                 if len(running) >= 2 * workers:
                     collect(FIRST_COMPLETED)
             collect(ALL_COMPLETED)

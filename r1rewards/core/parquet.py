@@ -53,6 +53,8 @@ KINDS: dict[str, Kind] = {
     "verdicts": "json",
 }
 CHUNK_ROWS = 2048
+#: Rows of one row group where files are joined.
+JOINED_ROWS = 16_384
 _MARK = {b"r1kit": b"json"}
 _SCALARS: dict[type, Kind] = {bool: "bool", float: "float", str: "text"}
 
@@ -160,6 +162,25 @@ class ParquetRows:
             while chunk := list(islice(rows, CHUNK_ROWS)):
                 self.write(chunk)
             narrow.unlink()
+
+
+def join_parquet(path: Path, files: Sequence[Path]) -> int:
+    """Write the rows of several files that `write_parquet` made, one file after the other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if len({pq.read_schema(file).serialize().to_pybytes() for file in files}) != 1:
+        return write_parquet(path, (row for file in files for row in read_parquet(file)))
+    count = 0
+    waiting: list[pa.Table] = []
+    with pq.ParquetWriter(path, pq.read_schema(files[0]), compression="zstd") as writer:
+        for i, file in enumerate(files, 1):
+            waiting.append(pq.read_table(file))
+            if sum(map(len, waiting)) >= JOINED_ROWS or i == len(files):
+                table = pa.concat_tables(waiting)
+                writer.write_table(table, row_group_size=len(table))
+                count, waiting = count + len(table), []
+    return count
 
 
 def _widened(name: str, kind: Kind, values: Sequence[Any]) -> Kind:

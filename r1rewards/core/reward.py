@@ -18,6 +18,7 @@ the built-in ones are found the same way. The whole of one:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -25,7 +26,7 @@ from typing import Any, ClassVar, Literal
 from r1rewards.core.errors import GraderError
 from r1rewards.core.rows import Message
 from r1rewards.core.template import Trace
-from r1rewards.core.verdict import Verdict
+from r1rewards.core.verdict import Verdict, timed
 
 Scope = Literal["reasoning", "answer", "response"]
 
@@ -59,6 +60,7 @@ class Reward:
 
     tasks  the tasks that the reward applies to when the spec does not say; None means all.
     scope  the part of the response that it reads when the spec does not say.
+    copies whether several processes may each have one; not where it holds a model, for example.
 
     Override `check`, or `check_many` where a batch is cheaper. A raised `GraderError` becomes an error
     verdict; the engine turns any other exception into one too, so that a bug never becomes a 0.
@@ -66,6 +68,7 @@ class Reward:
 
     tasks: ClassVar[frozenset[str] | None] = None
     scope: Scope = "response"
+    copies: ClassVar[bool] = True
 
     def check(self, sample: Sample) -> Verdict:
         raise NotImplementedError(f"{type(self).__name__} defines neither check nor check_many")
@@ -74,12 +77,14 @@ class Reward:
         return [self._guarded(sample) for sample in samples]
 
     def _guarded(self, sample: Sample) -> Verdict:
+        started = time.perf_counter()
         try:
-            return self.check(sample)
+            verdict = self.check(sample)
         except GraderError as error:
-            return Verdict.error(str(error), "grader")
+            verdict = Verdict.error(str(error), "grader")
         except Exception as error:  # noqa: BLE001 - a bug in a reward must not become a reward
-            return Verdict.error(f"{type(error).__name__}: {error}", "bug")
+            verdict = Verdict.error(f"{type(error).__name__}: {error}", "bug")
+        return timed(verdict, time.perf_counter() - started)
 
     def close(self) -> None:
         """Give back worker processes and models; called once when the spec is closed."""

@@ -82,7 +82,7 @@ def check_problem(row: Mapping[str, Any], where: str) -> Problem:
         "id": str(row["id"]),
         "task": task,
         "domain": str(row.get("domain") or task),
-        "prompt": _check_prompt(row["prompt"], where),
+        "prompt": check_prompt(row["prompt"], where),
         "reference": check_reference(task, row.get("reference"), where),
         "language": str(row.get("language") or ""),
         "source": str(row.get("source") or ""),
@@ -138,7 +138,8 @@ def _require(row: Mapping[str, Any], where: str, *keys: str) -> None:
             )
 
 
-def _check_prompt(prompt: Any, where: str) -> list[Message]:
+def check_prompt(prompt: Any, where: str) -> list[Message]:
+    """The prompt as messages; `where` leads the sentence when it is none."""
     if isinstance(prompt, str):
         return messages(prompt)
     if isinstance(prompt, list) and prompt:

@@ -51,7 +51,7 @@ def numbered_rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """`read_rows` with the place of each row before it (file and line, or file and row), for messages."""
     path = Path(path)
-    suffix = _suffix(path)
+    suffix = suffix_of(path)
     if not path.is_file():
         raise UserError(f"there is no file {path}; check the path")
     unit = "row" if suffix in (".parquet", ".json") else "line"
@@ -74,9 +74,7 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     The file appears under its name only when it is complete and on the disk.
     """
     path = Path(path)
-    suffix = _suffix(path)
-    if suffix == ".json" or suffix.startswith(".csv"):
-        raise UserError(f"{path}: rows are written as .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
+    suffix = suffix_of(path, writing=True)
     with replacing(path) as part:
         return write_parquet(part, rows) if suffix == ".parquet" else write_jsonl(part, suffix, rows)
 
@@ -288,9 +286,12 @@ def _files(folder: Path) -> dict[str, int]:
     return {str(file.relative_to(folder)): file.stat().st_size for file in files}
 
 
-def _suffix(path: Path) -> str:
+def suffix_of(path: Path, *, writing: bool = False) -> str:
+    """The suffix that tells the format of a file of rows; `writing` leaves out those that are only read."""
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if path.name.endswith(suffix):
+            if writing and (suffix == ".json" or suffix.startswith(".csv")):
+                raise UserError(f"{path}: rows are written as .jsonl, .jsonl.gz, .jsonl.zst or .parquet")
             return suffix
     raise UserError(f"{path}: the format of rows is told by the suffix, one of {', '.join(SUFFIXES)}")
 

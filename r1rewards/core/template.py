@@ -13,8 +13,9 @@ The parser only searches for fixed strings, so it is linear in the text whatever
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Message, messages
@@ -75,6 +76,20 @@ class Template:
         if not reasoning:
             return content
         return f"{self.reasoning_tags[0]}\n{reasoning.strip()}\n{self.reasoning_tags[1]}\n{content.lstrip()}"
+
+    def text_of(self, completion: str | Sequence[Mapping[str, Any]]) -> str:
+        """The text of a completion: the string itself, or what the last assistant message of a list says.
+
+        Thinking that stands in a field of its own (`reasoning_content`, TRL's `thinking`) is joined back in.
+        """
+        if isinstance(completion, str):
+            return completion
+        spoken = [message for message in completion if message.get("role") == "assistant"]
+        message: Mapping[str, Any] = spoken[-1] if spoken else {}
+        content = message.get("content") or ""
+        if not isinstance(content, str):
+            content = "".join(part.get("text") or "" for part in content)
+        return self.join(message.get("reasoning_content") or message.get("thinking"), content)
 
     def instruction(self, language: str = "en", *, thinking: bool = True) -> str:
         """The prompt text that asks for this layout; English where the language has no text of its own."""

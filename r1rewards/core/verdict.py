@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Status = Literal["value", "abstain", "error"]
+
+#: A row that takes less time than this is not worth telling of.
+SLOW_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,8 @@ class Verdict:
     status   "value": `value` is the reward. "abstain": the reward does not apply, or it could not decide.
              "error": the grader failed, so nothing is known about the response.
     route    which rule decided, for example "boxed/integer"; what reports and debugging group by.
-    details  JSON-able facts for a reader: what was extracted, counts, spans, timings.
+    details  JSON-able facts for a reader: what was extracted, counts, spans.
+    seconds  wall time, where the reward knows it and it is worth telling; no part of what was said.
 
     Make one with `Verdict.of`, `Verdict.abstain` or `Verdict.error`.
     """
@@ -26,6 +30,7 @@ class Verdict:
     reason: str
     route: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if (self.status == "value") != (self.value is not None):
@@ -50,10 +55,22 @@ class Verdict:
             out["route"] = self.route
         if self.details:
             out["details"] = dict(self.details)
+        if self.seconds is not None:
+            out["seconds"] = round(self.seconds, 3)
         return out
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
         return cls(
-            data["status"], data["value"], data["reason"], data.get("route", ""), data.get("details", {})
+            data["status"],
+            data["value"],
+            data["reason"],
+            data.get("route", ""),
+            data.get("details", {}),
+            data.get("seconds"),
         )
+
+
+def timed(verdict: Verdict, seconds: float) -> Verdict:
+    """The verdict with the time that it took, where that is worth telling."""
+    return replace(verdict, seconds=seconds) if seconds >= SLOW_S else verdict

@@ -127,7 +127,7 @@ def test_a_failed_grader_shows_in_the_table_and_in_the_status(
         ({"spec": "no.yaml"}, "there is no file"),
         ({"--map": "response"}, "--map response: write it as name=value"),
         ({"--map": "response=text"}, "no column 'text'"),
-        ({"--task": "chioce"}, "row 1: task is 'chioce'; it must be one of math"),
+        ({"--task": "chioce"}, "rows.jsonl, line 1: task is 'chioce'; it must be one of math"),
         ({"-o": "out.txt"}, "out.txt"),
     ],
 )
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
         "from r1rewards.cli import main; main()"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=tmp_path)
-    while not (tmp_path / ".out.jsonl.part").exists():
+    while not (tmp_path / ".out.jsonl.shards.part").exists():
         time.sleep(0.01)
         assert process.poll() is None
     time.sleep(1)  # into the grading

@@ -40,6 +40,14 @@ class Strict(Words):
         super().__init__(words)
 
 
+class Hangs(Words):
+    def check(self, sample):
+        if sample.trace.answer == "hang":
+            while True:
+                pass
+        return super().check(sample)
+
+
 class NotOne:
     pass
 '''
@@ -54,6 +62,7 @@ def _someone_elses_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wordy\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         "[r1rewards.rewards]\nwords = wordy_plugin:Words\nstrict-words = wordy_plugin:Strict\n"
+        "hangs = wordy_plugin:Hangs\n"
         "not-one = wordy_plugin:NotOne\ngone = wordy_gone:Gone\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -178,3 +187,46 @@ def test_a_file_that_is_no_spec(tmp_path: Path, text: str, message: str) -> None
 def test_a_missing_file() -> None:
     with pytest.raises(UserError, match=r"^there is no file /no/such\.yaml$"):
         load_spec("/no/such.yaml")
+
+
+@pytest.mark.slow
+def test_a_reward_that_hangs_is_ended_by_its_deadline() -> None:
+    entry = {"use": "hangs", "deadline_s": 2, "options": {"words": 1}}
+    with load_spec({"rewards": {"brief": entry}, "on_error": {"retries": 0}}) as spec:
+        rows = [row("r", "a"), row("r", "hang"), row("r", "a b"), row("r", "a", task="safety")]
+        scores = spec.score_many(rows)
+    assert [score.total for score in scores] == [1.0, None, 0.0, None]
+    assert [score.status for score in scores] == ["ok", "error", "ok", "abstain"]
+    assert "missed its deadline" in scores[1].reason
+    assert scores[3].verdicts == {}  # the reward's own tasks
+
+
+def test_what_a_trainer_gets_that_needs_a_number() -> None:
+    given = [row("r", "a"), row("r", "a", task="safety")]
+    with load_spec({"rewards": {"words": {}}}) as spec:
+        scored, without = spec.score_many(given)
+        assert spec.number(scored) == 1.0
+        with pytest.raises(UserError, match=r"no reward applies.*on_error: \{neutral: 0.0\}"):
+            spec.number(without)
+    with load_spec({"rewards": {"words": {}}, "on_error": {"neutral": -0.5}}) as spec:
+        assert [spec.number(score) for score in spec.score(given)] == [1.0, -0.5]
+
+
+def test_a_response_may_be_messages() -> None:
+    said = [{"role": "assistant", "reasoning_content": "r " * 9, "content": "<answer>a b</answer>"}]
+    with load_spec({"rewards": {"words": {}, "format": {}}}) as spec:
+        assert spec.score_many([{"task": "general", "response": said}])[0].total == 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": 5}, "row 1: a prompt is text or a list"),
+        ({"prompt": [{"role": "user"}]}, "row 1: a prompt is text or a list"),
+        ({"domain": ["math"]}, "row 1: 'domain' must be text, not list"),
+        ({"language": 5}, "row 1: 'language' must be text, not int"),
+    ],
+)
+def test_a_row_of_the_wrong_kind_is_told(change: dict[str, Any], message: str) -> None:
+    with load_spec({"rewards": {"words": {}}}) as spec, pytest.raises(UserError, match=message):
+        spec.score_many([row("r", "a") | change])

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig, GRPOTrainer
 
-from r1rewards.adapters.trl import report, response_text
+from r1rewards.adapters.trl import report
 from r1rewards.core.rows import response_uid
 from r1rewards.core.store import read_rows, write_rows
 from r1rewards.llm import Request, Sampling
@@ -122,7 +122,7 @@ class SegmentTrainer(GRPOTrainer):  # type: ignore[misc]
         self._rows = [
             {
                 **json.loads(text),
-                "response": response_text(completion, spec.template),
+                "response": spec.template.text_of(completion),
                 "finish_reason": done.finish_reason,
                 "tokens": len(done.token_ids),
             }

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import r1rewards
-from r1rewards.adapters.trl import response_text
 from r1rewards.component import Component
 from r1rewards.core.errors import GraderError
 from r1rewards.core.reward import Reward, Sample
+from r1rewards.core.store import read_rows, write_rows
 from r1rewards.core.template import get_template
 from r1rewards.core.verdict import Verdict
 from r1rewards.score import group_advantages
+from r1rewards.score_file import Source, score_file
 from r1rewards.spec import ErrorSettings, Spec
 
 TEMPLATE = get_template("think-answer")
@@ -59,38 +60,6 @@ def test_strings_and_message_lists_are_scored_alike() -> None:
 def test_columns_of_other_names_and_one_task_for_all() -> None:
     reward = r1rewards.trl(small_spec(), columns={"reference": "ground_truth"}, task="math")
     assert reward(prompts=["?"], completions=[GOOD], ground_truth=["4"], reference=["5"]) == [2.0]
-
-
-@pytest.mark.parametrize(
-    ("completion", "text"),
-    [
-        ("plain", "plain"),
-        ([{"role": "assistant", "content": "said"}], "said"),
-        (
-            [
-                {
-                    "role": "assistant",
-                    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
-                }
-            ],
-            "ab",
-        ),
-        (
-            [
-                {"role": "assistant", "content": "first", "tool_calls": []},
-                {"role": "tool", "content": "result"},
-                {"role": "assistant", "content": "last"},
-            ],
-            "last",
-        ),
-        ([{"role": "assistant", "reasoning_content": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
-        ([{"role": "assistant", "thinking": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
-        ([{"role": "assistant", "content": None}], ""),
-        ([], ""),
-    ],
-)
-def test_the_response_in_a_completion(completion: Any, text: str) -> None:
-    assert response_text(completion, TEMPLATE) == text
 
 
 def test_components_are_reported_as_metrics_and_columns() -> None:
@@ -278,3 +247,53 @@ def test_a_step_without_any_total_moves_no_weight(tmp_path: Path) -> None:
     before = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     for name, weight in trainer.model.state_dict().items():
         assert torch.equal(weight, before[name]), name
+
+
+@pytest.mark.slow
+def test_the_three_lines_that_the_readme_opens_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They train, as they stand there; and what TRL dumps of it can be scored again."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer
+
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    lines = readme.partition("```python\n")[2].partition("```")[0]
+    assert len(lines.splitlines()) == 3
+    assert len(readme.partition("```python\n")[0].splitlines()) < 12
+    (tmp_path / "rewards.yaml").write_text("rewards: {math: {required: true}, format: {}}")
+    monkeypatch.chdir(tmp_path)
+    asked = [{"prompt": f"what is {n} + {n}?", "answer": str(2 * n)} for n in range(4)]
+    config = GRPOConfig(
+        output_dir="out",
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        per_device_train_batch_size=8,
+        num_generations=4,
+        max_completion_length=8,
+        max_steps=2,
+        report_to=[],
+        save_strategy="no",
+        logging_steps=1,
+        log_completions=True,
+    )
+    names: dict[str, Any] = {
+        "GRPOTrainer": GRPOTrainer,
+        "model": str(tiny_model(tmp_path / "model")),
+        "config": config,
+        "dataset": Dataset.from_list(asked),
+    }
+    exec(lines, names)
+    names["trainer"].train()
+    history = [entry for entry in names["trainer"].state.log_history if "reward" in entry]
+    assert len(history) == 2
+    assert {"rewards/math/mean", "rewards/format/mean"} <= set(history[0])
+
+    problems = [
+        {"id": p["prompt"], "task": "math", "prompt": p["prompt"], "reference": p["answer"]} for p in asked
+    ]
+    write_rows("problems.jsonl", problems)
+    source = Source(Path("out/completions"), Path("problems.jsonl"), {"response": "completion"})
+    score_file(source, "rewards.yaml", "again.jsonl")
+    again = list(read_rows("again.jsonl"))
+    assert [row["step"] for row in again] == [1] * 8 + [2] * 8
+    assert [row["reward"] for row in again] == [row["total"] for row in again]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,3 +135,35 @@ def test_every_template_asks_for_its_tags_in_every_language():
 def test_an_unknown_template_is_named_with_the_known_ones():
     with pytest.raises(UserError, match="think-answer, think-summary, reasoning-summary"):
         get_template("thinking")
+
+
+@pytest.mark.parametrize(
+    ("completion", "text"),
+    [
+        ("plain", "plain"),
+        ([{"role": "assistant", "content": "said"}], "said"),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+                }
+            ],
+            "ab",
+        ),
+        (
+            [
+                {"role": "assistant", "content": "first", "tool_calls": []},
+                {"role": "tool", "content": "result"},
+                {"role": "assistant", "content": "last"},
+            ],
+            "last",
+        ),
+        ([{"role": "assistant", "reasoning_content": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
+        ([{"role": "assistant", "thinking": "r", "content": "c"}], "<think>\nr\n</think>\nc"),
+        ([{"role": "assistant", "content": None}], ""),
+        ([], ""),
+    ],
+)
+def test_the_response_in_a_completion(completion: Any, text: str) -> None:
+    assert get_template("think-answer").text_of(completion) == text
