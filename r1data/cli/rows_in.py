@@ -1,0 +1,105 @@
+"""Where rows come from: `problems`, `import`, `sample`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from r1data.cli.options import Domain, Json, Language, Map, Rows, Task, reading, say
+from r1rewards.core.console import parse_pairs
+from r1rewards.core.errors import UserError
+
+app = typer.Typer()
+
+
+@app.command()
+def problems(
+    source: Annotated[str, typer.Argument(help="A source, such as arithmetic, reasoning-gym, files or hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file for the problems.")],
+    count: Annotated[int, typer.Option("-n", "--count", help="How many, or how many at most.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal problems.")] = 0,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the source, as YAML."),
+    ] = None,
+    map_columns: Map = None,
+    as_json: Json = False,
+) -> None:
+    """Make or read problems: from a generator, a file, or a data set on the Hub."""
+    import yaml
+
+    from r1data.sources import load_source
+    from r1rewards.core.store import write_rows
+
+    chosen: dict[str, Any] = {}
+    for pair in options or []:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: write it as name=value")
+        chosen[name.strip()] = yaml.safe_load(value)
+    if map_columns:
+        chosen["map"] = parse_pairs(map_columns, "--map")
+    found = load_source(source, count=count, seed=seed, **chosen)
+    say({"problems": write_rows(output, found)}, as_json)
+
+
+@app.command("import")
+def import_rows(
+    path: Rows,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file for the rows.")],
+    kind: Annotated[
+        str, typer.Option("--as", help="What the rows are: traces (problem and response).")
+    ] = "traces",
+    map_columns: Map = None,
+    task: Task = None,
+    domain: Domain = None,
+    language: Language = None,
+    as_json: Json = False,
+) -> None:
+    """Read existing traces into r1data's rows."""
+    from r1data.ledger import rows_of
+    from r1rewards.core.store import write_rows
+
+    if kind != "traces":
+        raise UserError(f"--as {kind}: only traces can be imported so far")
+    read = reading(map_columns, task, domain, language)
+    say({"rows": write_rows(output, rows_of([path], **read))}, as_json)
+
+
+@app.command()
+def sample(
+    problems: Rows,
+    model: Annotated[Path, typer.Option(help="A Hugging Face model folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl file; run again, it goes on.")],
+    samples: Annotated[int, typer.Option("-n", "--samples", help="Responses to each problem.")] = 16,
+    template: Annotated[str, typer.Option(help="The layout that the prompt asks for.")] = "think-answer",
+    temperature: Annotated[float, typer.Option()] = 1.0,
+    top_p: Annotated[float, typer.Option()] = 1.0,
+    max_tokens: Annotated[int, typer.Option(help="The longest response.")] = 4096,
+    seed: Annotated[int, typer.Option()] = 0,
+    as_json: Json = False,
+) -> None:
+    """Sample many responses to each problem, written down as they land."""
+    from r1data.sample import sample as run
+    from r1rewards.core.rows import check_problem
+    from r1rewards.core.store import numbered_rows
+    from r1rewards.core.template import get_template
+    from r1rewards.llm.engine import Engine
+
+    wanted = [check_problem(row, where) for where, row in numbered_rows(problems)]
+    with Engine(model, log=output.with_suffix(".engine.log"), max_length=2 * max_tokens) as engine:
+        responses = run(
+            wanted,
+            lambda: engine,
+            output,
+            name=str(model),
+            template=get_template(template),
+            samples=samples,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            seed=seed,
+        )
+    say({"responses": len(responses), "tokens": sum(row["tokens"] for row in responses)}, as_json)
