@@ -56,3 +56,23 @@ def say_counts(counts: Mapping[str, Any], as_json: bool) -> None:
     print_table(["rows", *fates], lines)
     if counts["rules"]:
         print_table(["dropped by", "rows"], sorted(counts["rules"].items(), key=lambda pair: -pair[1]))
+
+
+class LeftOut:
+    """Where rows that are none go: beside the output, so that each has a reason that can be read."""
+
+    def __init__(self, output: Path) -> None:
+        self.path = output.with_name(f"{output.name}.left-out.jsonl")
+        self._lines: list[dict[str, str]] = []
+
+    def __call__(self, where: str, reason: str) -> None:
+        self._lines.append({"where": where, "reason": reason})
+
+    def finish(self) -> dict[str, int]:
+        """Write the list, or remove an old one where nothing was left out; what to say of it."""
+        from r1rewards.core.store import write_rows
+
+        if not self._lines:
+            self.path.unlink(missing_ok=True)
+            return {}
+        return {f"left out (see {self.path})": write_rows(self.path, self._lines)}

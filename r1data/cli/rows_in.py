@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from r1data.cli.options import Domain, Json, Language, Map, Rows, Task, reading, say
+from r1data.cli.options import Domain, Json, Language, LeftOut, Map, Rows, Task, reading, say
 from r1rewards.core.console import parse_pairs
 from r1rewards.core.errors import UserError
 
@@ -50,22 +50,36 @@ def import_rows(
     path: Rows,
     output: Annotated[Path, typer.Option("--output", "-o", help="The file for the rows.")],
     kind: Annotated[
-        str, typer.Option("--as", help="What the rows are: traces (problem and response).")
+        str, typer.Option("--as", help="traces, chats (several turns kept), pairs or labels.")
     ] = "traces",
     map_columns: Map = None,
     task: Task = None,
     domain: Domain = None,
     language: Language = None,
+    template: Annotated[
+        str, typer.Option(help="The layout that responses are brought into.")
+    ] = "think-answer",
+    good: Annotated[
+        list[str] | None, typer.Option(metavar="VALUE", help="A label that means 1; all others then mean 0.")
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out rows that are none, listed in OUTPUT.left-out.jsonl."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Read existing traces into r1data's rows."""
-    from r1data.ledger import rows_of
+    """Read rows that others made: traces, chats, preference pairs or labelled responses."""
+    from r1data.imports import Import
+    from r1rewards.core.console import track
     from r1rewards.core.store import write_rows
+    from r1rewards.core.template import get_template
 
-    if kind != "traces":
-        raise UserError(f"--as {kind}: only traces can be imported so far")
     read = reading(map_columns, task, domain, language)
-    say({"rows": write_rows(output, rows_of([path], **read))}, as_json)
+    how = Import(kind, read["columns"], read["defaults"], get_template(template), good or ())
+    left_out = LeftOut(output)
+    rows = how.rows(path, left_out if skip_bad else None)
+    count = write_rows(output, track(rows, f"importing {path.name}", quiet=as_json))
+    say({"rows": count, **left_out.finish()}, as_json)
 
 
 @app.command()
