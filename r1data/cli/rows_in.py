@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from r1data.cli.models import Concurrency, KeyFrom, ModelName, ModelOptions, Timeout, Urls, progress
 from r1data.cli.options import Domain, Json, Language, LeftOut, Map, Rows, Task, reading, say
 from r1rewards.core.console import parse_pairs
 from r1rewards.core.errors import UserError
@@ -85,35 +86,40 @@ def import_rows(
 @app.command()
 def sample(
     problems: Rows,
-    model: Annotated[Path, typer.Option(help="A Hugging Face model folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .jsonl file; run again, it goes on.")],
+    model: ModelName = None,
+    url: Urls = None,
     samples: Annotated[int, typer.Option("-n", "--samples", help="Responses to each problem.")] = 16,
     template: Annotated[str, typer.Option(help="The layout that the prompt asks for.")] = "think-answer",
-    temperature: Annotated[float, typer.Option()] = 1.0,
-    top_p: Annotated[float, typer.Option()] = 1.0,
+    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Of the sampling.")] = 1.0,
     max_tokens: Annotated[int, typer.Option(help="The longest response.")] = 4096,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(help="Equal seeds ask for equal samples.")] = 0,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
     as_json: Json = False,
 ) -> None:
     """Sample many responses to each problem, written down as they land."""
-    from r1data.sample import sample as run
+    from r1data.sample import Plan, collect
     from r1rewards.core.rows import check_problem
     from r1rewards.core.store import numbered_rows
     from r1rewards.core.template import get_template
-    from r1rewards.llm.engine import Engine
 
     wanted = [check_problem(row, where) for where, row in numbered_rows(problems)]
-    with Engine(model, log=output.with_suffix(".engine.log"), max_length=2 * max_tokens) as engine:
-        responses = run(
-            wanted,
-            lambda: engine,
-            output,
-            name=str(model),
-            template=get_template(template),
-            samples=samples,
-            temperature=temperature,
-            top_p=top_p,
-            max_tokens=max_tokens,
-            seed=seed,
-        )
-    say({"responses": len(responses), "tokens": sum(row["tokens"] for row in responses)}, as_json)
+    layout = get_template(template)
+    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    tokens = 0
+    with (
+        options.open(layout, output.with_suffix(".engine.log"), 2 * max_tokens) as (name, opened),
+        progress(f"sampling {name}", quiet=as_json) as shown,
+    ):
+
+        def landed(done: int, total: int, more: int) -> None:
+            nonlocal tokens
+            tokens += more
+            shown(done, total, more)
+
+        plan = Plan(name, layout, samples, temperature, top_p, max_tokens, seed)
+        count = collect(wanted, opened, output, plan, landed)
+    say({"responses": count, "new tokens": tokens}, as_json)

@@ -1,9 +1,9 @@
 """The one way to ask a language model, whoever serves it.
 
 `LanguageModel.generate` takes requests and yields `(index, completion)` as each one lands, so that a caller
-can write every sample down at once. Three implementations: `r1rewards.llm.engine.Engine` runs vLLM (or
-transformers, where vLLM has no build) in a process of its own on this machine; `r1rewards.llm.endpoint.Endpoint`
-asks OpenAI-compatible servers; `r1rewards.llm.recorded.Recorded` is any of them with a record of every call.
+can write every sample down at once. Three modules implement it: `engine` runs vLLM (or transformers, where
+vLLM has no build) in a process of its own on this machine; `endpoint` asks OpenAI-compatible servers;
+`recorded` is any of them with a record of every call.
 """
 
 from __future__ import annotations
