@@ -6,7 +6,8 @@ and the kept rows, counts, and finishes the folder all at once.
 
 The columns of a ledger: index (place in the input), uid, id, source, task, domain, step, fate ("kept",
 "dropped", or the part that a split put it in), rule, value and threshold (what was measured against what),
-match (the benchmark item, or the uid of the row kept in its place), span (the text that matched).
+match (the benchmark item, or the uid of the row kept in its place), span (the text that matched, or what the
+grader said).
 """
 
 from __future__ import annotations

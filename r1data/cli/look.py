@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from r1data.cli.options import Json, Rows
@@ -39,13 +41,16 @@ def why(
 @app.command()
 def show(
     path: Rows,
-    number: Annotated[int, typer.Option("-n", help="How many rows.")] = 5,
+    number: Annotated[
+        int | None, typer.Option("-n", help="How many rows; 5, or on a terminal all of them, page by page.")
+    ] = None,
     start: Annotated[int, typer.Option(help="The first row to show, from 1.")] = 1,
     where: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only rows with this value.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Print rows so that a person can read them."""
+    """Show rows so that a person can read them."""
     from itertools import islice
 
     from r1rewards.core.store import numbered_rows
@@ -54,11 +59,25 @@ def show(
     matching = (
         (at, row) for at, row in numbered_rows(path) if all(str(row.get(k)) == v for k, v in wanted.items())
     )
-    for at, row in islice(matching, start - 1, start - 1 + number):
-        typer.secho(f"── {_printable(at)}", bold=True)
-        for name, value in row.items():
-            if value not in (None, "", [], {}):
-                typer.echo(typer.style(f"{name}: ", fg="cyan") + _printable(_readable(value)))
+    paged = sys.stdout.isatty() and not as_json
+    if number is None and not paged:
+        number = 5
+    chosen = islice(matching, start - 1, None if number is None else start - 1 + number)
+    if paged:
+        click.echo_via_pager(_shown(at, row) for at, row in chosen)
+        return
+    for at, row in chosen:
+        typer.echo(
+            json.dumps(row, ensure_ascii=False, default=str) if as_json else _shown(at, row), nl=as_json
+        )
+
+
+def _shown(at: str, row: dict[str, Any]) -> str:
+    lines = [typer.style(f"── {_printable(at)}", bold=True)]
+    for name, value in row.items():
+        if value not in (None, "", [], {}):
+            lines.append(typer.style(f"{name}: ", fg="cyan") + _printable(_readable(value)))
+    return "\n".join(lines) + "\n"
 
 
 @app.command()

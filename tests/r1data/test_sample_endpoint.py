@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -88,17 +89,9 @@ def test_a_real_vllm_server(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(tiny_model), "--enforce-eager"]
-    command += [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--max-model-len",
-        "256",
-        "--served-model-name",
-        "t",
-    ]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tiny_model)]
+    command += f"--enforce-eager --host 127.0.0.1 --port {port} --max-model-len 256".split()
+    command += ["--served-model-name", "t"]
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(
@@ -126,5 +119,6 @@ def test_a_real_vllm_server(
         assert r1data("sample", "long.jsonl", "-o", "long-out.jsonl", *given)[0] == 0
         assert {row["finish_reason"] for row in read_rows("long-out.jsonl")} == {"prompt_too_long"}
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait()
