@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from r1data.cli.models import Concurrency, KeyFrom, ModelName, ModelOptions, Timeout, Urls, progress
 from r1data.cli.options import Domain, Json, Language, LeftOut, Map, Rows, Task, reading, say
-from r1rewards.core.console import parse_pairs
+from r1rewards.core.console import parse_pairs, track
 from r1rewards.core.errors import UserError
+
+if TYPE_CHECKING:
+    from r1rewards.core.rows import Problem
 
 app = typer.Typer()
 
@@ -26,11 +30,18 @@ def problems(
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the source, as YAML."),
     ] = None,
     map_columns: Map = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            help="Leave out problems whose answer cannot be graded, listed in OUTPUT.left-out.jsonl."
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Make or read problems: from a generator, a file, or a data set on the Hub."""
     import yaml
 
+    from r1data import golds
     from r1data.sources import load_source
     from r1rewards.core.store import write_rows
 
@@ -42,8 +53,11 @@ def problems(
         chosen[name.strip()] = yaml.safe_load(value)
     if map_columns:
         chosen["map"] = parse_pairs(map_columns, "--map")
-    found = load_source(source, count=count, seed=seed, **chosen)
-    say({"problems": write_rows(output, found)}, as_json)
+    found: Iterable[Problem] = load_source(source, count=count, seed=seed, **chosen)
+    left_out = LeftOut(output)
+    if check:
+        found = golds.split(track(found, "checking answers", quiet=as_json), left_out)
+    say({"problems": write_rows(output, found), **left_out.finish()}, as_json)
 
 
 @app.command("import")
@@ -71,7 +85,6 @@ def import_rows(
 ) -> None:
     """Read rows that others made: traces, chats, preference pairs or labelled responses."""
     from r1data.imports import Import
-    from r1rewards.core.console import track
     from r1rewards.core.store import write_rows
     from r1rewards.core.template import get_template
 

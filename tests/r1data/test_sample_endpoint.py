@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from r1data import cli
@@ -81,6 +82,12 @@ def test_without_a_model_there_is_one_sentence(
     assert why in said
 
 
+def serves(port: int) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 200
+    return False
+
+
 @pytest.mark.long
 def test_a_real_vllm_server(
     tiny_model: Path, tmp_path: Path, r1data: Callable[..., tuple[int, str, str]]
@@ -99,13 +106,14 @@ def test_a_real_vllm_server(
         )
     try:
         until = time.monotonic() + 600
-        while "startup complete" not in (said := (tmp_path / "server.log").read_text()):
+        while not serves(port):
+            said = (tmp_path / "server.log").read_text()
             assert server.poll() is None and time.monotonic() < until, said[-2000:]
             time.sleep(0.5)
         url = f"http://127.0.0.1:{port}/v1"
         given = ("--url", url, "-n", "4", "--max-tokens", "16", "--json")
-        code, said, _ = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
-        assert code == 0
+        code, said, told = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+        assert code == 0, told
         rows = list(read_rows("out.jsonl"))
         assert json.loads(said) == {"responses": 32, "new tokens": sum(row["tokens"] for row in rows)}
         assert {row["model"] for row in rows} == {"t"}
@@ -116,7 +124,8 @@ def test_a_real_vllm_server(
         again = {row["uid"]: row["text"] for row in read_rows("again.jsonl")}
         assert set(again) == set(texts)
         write_rows("long.jsonl", [{**PROBLEMS[0], "prompt": "What is 1 + 1? " * 400}])
-        assert r1data("sample", "long.jsonl", "-o", "long-out.jsonl", *given)[0] == 0
+        code, _, told = r1data("sample", "long.jsonl", "-o", "long-out.jsonl", *given)
+        assert code == 0, told
         assert {row["finish_reason"] for row in read_rows("long-out.jsonl")} == {"prompt_too_long"}
     finally:
         with contextlib.suppress(ProcessLookupError):
