@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from r1data.cli import look, rows_in, rows_out, steps
+from r1data.cli import look, review, rows_in, rows_out, steps
 from r1rewards.core.console import run_app
 
 app = typer.Typer(
@@ -13,7 +13,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _group in (rows_in, steps, rows_out, look):
+for _group in (rows_in, steps, review, rows_out, look):
     app.add_typer(_group.app)
 
 

@@ -64,15 +64,15 @@ def show(
         number = 5
     chosen = islice(matching, start - 1, None if number is None else start - 1 + number)
     if paged:
-        click.echo_via_pager(_shown(at, row) for at, row in chosen)
+        click.echo_via_pager(shown(at, row) for at, row in chosen)
         return
     for at, row in chosen:
         typer.echo(
-            json.dumps(row, ensure_ascii=False, default=str) if as_json else _shown(at, row), nl=as_json
+            json.dumps(row, ensure_ascii=False, default=str) if as_json else shown(at, row), nl=as_json
         )
 
 
-def _shown(at: str, row: dict[str, Any]) -> str:
+def shown(at: str, row: dict[str, Any]) -> str:
     lines = [typer.style(f"── {_printable(at)}", bold=True)]
     for name, value in row.items():
         if value not in (None, "", [], {}):

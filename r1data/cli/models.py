@@ -35,6 +35,9 @@ Timeout = Annotated[float, typer.Option(help="With --url: seconds to wait for on
 KeyFrom = Annotated[
     str, typer.Option(metavar="VARIABLE", help="With --url: the environment variable with the API key.")
 ]
+MaxLength = Annotated[
+    int, typer.Option(help="With a model folder: longest prompt and reply together, in tokens.")
+]
 Landed = Callable[[int, int, int], None]
 _LINE_EVERY_S = 10.0
 

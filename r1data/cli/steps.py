@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from r1data.cli.models import (
+    Concurrency,
+    KeyFrom,
+    MaxLength,
+    ModelName,
+    ModelOptions,
+    Timeout,
+    Urls,
+    progress,
+)
 from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
 from r1rewards.core.console import print_table
 from r1rewards.core.errors import UserError
@@ -179,3 +189,95 @@ def split(
 
     wanted = int(heldout) if heldout >= 1 else heldout
     say_counts(run(path, output, heldout=wanted, seed=seed, **reading(map_columns, task)), as_json)
+
+
+@app.command()
+def pairs(
+    path: Rows,
+    output: Out,
+    model: ModelName = None,
+    url: Urls = None,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    calls: Annotated[int, typer.Option(help="How often the judge is asked about a pair.")] = 4,
+    margin: Annotated[float, typer.Option(help="A pair stays when its mean scores differ by more.")] = 1.0,
+    per_problem: Annotated[int, typer.Option(help="Pairs of each problem, at most.")] = 1,
+    match_lengths: Annotated[bool, typer.Option(help="As many chosen answers longer as shorter.")] = True,
+    seed: Seed = 0,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    max_length: MaxLength = 8192,
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Preference pairs for a reward model: a judge compares responses, in random order."""
+    from r1data.pairs import preference_pairs as run
+    from r1rewards.core.template import get_template
+
+    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    layout = get_template(template)
+    with (
+        options.open(layout, output.with_suffix(".engine.log"), max_length) as (name, opened),
+        progress(f"judging with {name}", quiet=as_json) as landed,
+    ):
+        counts = run(
+            path,
+            output,
+            model=opened,
+            name=name,
+            template=layout,
+            calls=calls,
+            margin=margin,
+            per_problem=per_problem,
+            match_lengths=match_lengths,
+            seed=seed,
+            landed=landed,
+            **reading(map_columns, task),
+        )
+    say_counts(counts, as_json)
+
+
+@app.command()
+def refine(
+    path: Rows,
+    output: Out,
+    model: ModelName = None,
+    url: Urls = None,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    prompts: Annotated[
+        Path | None, typer.Option(help="A folder with your thinking.txt, summary.txt and general.txt.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="The longest reply.")] = 8192,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Rewrite traces so that people can read them, and check that they are still right."""
+    from dataclasses import replace
+
+    from r1data.refine import PROMPTS, SAMPLING
+    from r1data.refine import refine as run
+    from r1rewards.core.template import get_template
+
+    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    layout = get_template(template)
+    with (
+        options.open(layout, output.with_suffix(".engine.log"), 3 * max_tokens) as (name, opened),
+        progress(f"rewriting with {name}", quiet=as_json) as landed,
+    ):
+        counts = run(
+            path,
+            output,
+            model=opened,
+            name=name,
+            template=layout,
+            prompts=prompts or PROMPTS,
+            sampling=replace(SAMPLING, max_tokens=max_tokens),
+            landed=landed,
+            **reading(map_columns, task),
+        )
+    say_counts(counts, as_json)
