@@ -128,6 +128,6 @@ class _Lines:
         if now - self._last < _LINE_EVERY_S:
             return
         self._last = now
-        left = (total - done) * (now - self._began) / (done - self._first)
+        left = (total - done) * (now - self._began) / max(1, done - self._first)
         sys.stderr.write(f"{self._what}: {done:,} of {total:,}, {pace}, {left / 60:,.0f} min left\n")
         sys.stderr.flush()

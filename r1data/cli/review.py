@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from r1data.cli.look import shown
@@ -65,7 +66,7 @@ def _asked(row: Mapping[str, Any], number: int, total: int) -> dict[str, Any] | 
         if key == "r":
             return {"decision": "reject", "reason": typer.prompt("why", default="")}
         if key == "e":
-            text = typer.edit(str(row.get("text") or ""))
+            text = click.edit(str(row.get("text") or ""))
             if text is not None and text.strip():
                 return {
                     "decision": "edit",
