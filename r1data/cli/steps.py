@@ -278,6 +278,6 @@ def refine(
             prompts=prompts or PROMPTS,
             sampling=replace(SAMPLING, max_tokens=max_tokens),
             landed=landed,
-            **reading(map_columns, task),
+            **reading(map_columns, task),  # type: ignore[arg-type]
         )
     say_counts(counts, as_json)
