@@ -50,7 +50,7 @@ def tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def batch(tokens: PreTrainedTokenizerFast) -> DataProto:
     """The responses as rollouts: prompts padded on the left, responses on the right, closed by <eos>."""
     width = max(map(len, RESPONSES)) + 1
-    ids = [tokens.encode(text) + [tokens.eos_token_id] for text in RESPONSES]
+    ids = [[*tokens.encode(text), tokens.eos_token_id] for text in RESPONSES]
     responses = torch.tensor([row + [tokens.pad_token_id] * (width - len(row)) for row in ids])
     seen = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
     prompt = torch.tensor([tokens.encode(PROMPT)] * len(ids))
@@ -110,4 +110,4 @@ def main(spec: str, folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    sys.stdout.write(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
