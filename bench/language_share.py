@@ -3,9 +3,9 @@
     python bench/language_share.py [--texts 40] [--methods ours,profiles] [--json]
 
 Texts of known composition are made from public data (see bench/README.md): sentences of one language, into
-which sentences or words of another are put, with formulas and code between that count for nothing. Word
-counts of the truth come from a segmenter where one is installed (jieba, janome, pythainlp), else from the
-mean word length that `r1rewards.language` uses itself.
+which sentences, words or both of another are put, in every measure up to more than half, with formulas and
+code between that count for nothing. Word counts of the truth come from a segmenter where one is installed
+(jieba, janome, pythainlp), else from the mean word length that `r1rewards.language` uses itself.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ PAIRS = (
     ("zh", "en"), ("ja", "en"), ("ru", "en"), ("th", "en"), ("bn", "en"), ("zh", "ja"), ("en", "zh"),
     ("en", "ru"), ("en", "de"), ("en", "fr"), ("de", "en"), ("es", "en"), ("fr", "es"),
 )  # fmt: skip
-KINDS = ("clean", "sentences", "words")
+KINDS = ("clean", "sentences", "words", "both")
+#: Texts by how much of them is in the other language.
+LEVELS = (("to 10 %", 0.0, 0.1), ("to 30 %", 0.1, 0.3), ("above", 0.3, 1.0))
 NOISE = (
     "$x^2 + y_1 = 12$", "\\[ \\frac{a}{b} = \\sqrt{c} \\]", "12 + 7 = 19", "`total = price * count`",
     "```python\nfor item in range(10):\n    total += item\n```", "https://example.org/page",
@@ -143,23 +146,29 @@ def count(text: str, code: str) -> float:
 
 
 def make(pool: dict[str, list[str]], target: str, other: str, kind: str, rng: random.Random) -> Text:
-    """One text of 8 to 24 sentences; unless "clean", 5 to 60 % of them hold another language."""
+    """One text of 8 to 24 sentences; unless "clean", up to 60 % of sentences, 40 % of words are another's."""
     gap = "" if target in ("zh", "ja") else " "
     wanted = rng.uniform(0.05, 0.6)
+    words_wanted = rng.uniform(0.02, 0.4)
+    own = vocabulary(tuple(pool[target]))
     ours = theirs = 0.0
     parts: list[str] = []
     for sentence in rng.sample(pool[target], rng.randint(8, 24)):
-        if kind == "sentences" and rng.random() < wanted:
+        if kind in ("sentences", "both") and rng.random() < wanted:
             foreign = rng.choice(pool[other])
             theirs += count(foreign, other)
             parts.append(foreign)
             continue
         ours += count(sentence, target)
-        if kind == "words":
+        if kind in ("words", "both"):
             words = pieces(sentence, target)
-            for _ in range(rng.randint(0, 1 + int(wanted * len(words) / 2))):
+            rate = words_wanted / (1.0 - words_wanted)
+            for _ in range(sum(rng.random() < rate for _ in words)):
                 span = rng.choice(pool[other]).strip(".!?。！？ ")
-                candidates = [w for w in pieces(span, other) if w.isalpha() and len(w) > 1]
+                # A word of both languages, a name above all, is not foreign.
+                candidates = [
+                    w for w in pieces(span, other) if w.isalpha() and len(w) > 1 and w.lower() not in own
+                ]
                 if target == "zh":
                     # A word all in Han is Chinese as much as Japanese.
                     candidates = [w for w in candidates if not re.match("[\u4e00-\u9fff]", w)]
@@ -172,6 +181,12 @@ def make(pool: dict[str, list[str]], target: str, other: str, kind: str, rng: ra
         if rng.random() < 0.2:
             parts.append(rng.choice(NOISE))
     return Text(" ".join(parts), target, f"{target}-{other}", kind, ours / (ours + theirs))
+
+
+@cache
+def vocabulary(sentences: tuple[str, ...]) -> frozenset[str]:
+    """The words, in lower case, that stand anywhere in the sentences."""
+    return frozenset(re.findall(r"\w+", " ".join(sentences).lower()))
 
 
 def whole_langdetect(text: str, target: str) -> float:
@@ -252,7 +267,8 @@ def main() -> None:
     if not arguments.json:
         print(f"{len(texts)} texts of {mean([len(t.text) for t in texts]):.0f} characters; "
               f"truth of {', '.join(segmented) or 'no language without spaces'} by segmenter\n")  # fmt: skip
-        print(f"{'mean absolute error':26s}{'all':>7s}" + "".join(f"{kind:>11s}" for kind in KINDS)
+        names = (*KINDS, *(level for level, _, _ in LEVELS))
+        print(f"{'mean absolute error':26s}{'all':>7s}" + "".join(f"{name:>11s}" for name in names)
               + f"{'script Mc/s':>13s}{'Latin Mc/s':>12s}")  # fmt: skip
     result: dict[str, dict[str, Any]] = {}
     for name, method in METHODS.items():
@@ -264,12 +280,23 @@ def main() -> None:
             print(f"{name:26s}{error}", file=sys.stderr)
             continue
         by = {kind: mean([e for e, t in zip(found, texts, strict=True) if t.kind == kind]) for kind in KINDS}
+        levels = {
+            level: mean([e for e, t in zip(found, texts, strict=True) if low < 1.0 - t.truth <= high])
+            for level, low, high in LEVELS
+        }
         pairs = {f"{a}-{b}": mean([e for e, t in zip(found, texts, strict=True) if t.pair == f"{a}-{b}"])
                  for a, b in PAIRS}  # fmt: skip
         rates = {kind: speed(method, many) for kind, many in fresh.items()}
-        result[name] = {"mae": mean(found), "by_kind": by, "by_pair": pairs, "chars_per_s": rates}
+        result[name] = {
+            "mae": mean(found),
+            "by_kind": by,
+            "by_level": levels,
+            "by_pair": pairs,
+            "chars_per_s": rates,
+        }
         if not arguments.json:
-            print(f"{name:26s}{mean(found):7.3f}" + "".join(f"{by[kind]:11.3f}" for kind in KINDS)
+            print(f"{name:26s}{mean(found):7.3f}"
+                  + "".join(f"{error:11.3f}" for error in (*by.values(), *levels.values()))
                   + f"{rates['script'] / 1e6:13.2f}{rates['latin'] / 1e6:12.3f}", flush=True)  # fmt: skip
     if arguments.json:
         print(json.dumps(result, indent=1))

@@ -1,7 +1,8 @@
 """Math graders side by side on the same cases: r1rewards, math-verify, TRL's and verl's.
 
-    python bench/math_graders.py                          # what this environment holds
-    python bench/math_graders.py --peers .bench-env/bin/python     # verl too, from `make bench-env`
+    pip install -e '.[bench]'           # math-verify; TRL's reward needs it too
+    make bench-env                      # verl's graders, which cannot share this environment, and math-verify
+    python bench/math_graders.py        # every grader that this environment or .bench-env holds
 
 Each grader runs in a process of its own, one case after another on one core; its imports and one warm-up
 case are not timed. Three sets of cases, from the folder that R1KIT_DATA names:
@@ -156,6 +157,10 @@ def serve(name: str) -> None:
         print(json.dumps([reward, time.perf_counter() - started]), file=answers, flush=True)
 
 
+class NotInstalledError(Exception):
+    """The environment does not hold the grader."""
+
+
 class Grader:
     """The parent's side: a process that is replaced when a case hangs."""
 
@@ -176,7 +181,8 @@ class Grader:
         )
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{self.name} does not start with {self.python}")
+            process.wait()
+            raise NotInstalledError(f"{self.name} does not start with {self.python}")
         return process
 
     def grade(self, case: dict[str, Any]) -> tuple[float | None, float, bool]:
@@ -255,7 +261,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--peers", help="the Python of an environment that holds verl (make bench-env)")
+    bench_env = ROOT / ".bench-env/bin/python"
+    parser.add_argument(
+        "--peers",
+        default=str(bench_env) if bench_env.exists() else None,
+        help="the Python of the environment of `make bench-env`, for what is not in this one",
+    )
     parser.add_argument("--only", action="append", help="the name of a grader; may be given more than once")
     parser.add_argument("--hang", type=float, default=30.0, help="seconds after which a case is a hang")
     parser.add_argument("--limit", type=int, help="the first N cases of each set, for a quick look")
@@ -265,17 +276,27 @@ def main() -> None:
     if options.serve:
         serve(options.serve)
         return
-    graders = dict.fromkeys(HERE, sys.executable)
-    graders |= dict.fromkeys(PEERS, options.peers) if options.peers else {}
-    measured = []
-    for name, python in graders.items():
+    pythons = [sys.executable, *([options.peers] if options.peers else [])]
+    measured, missing = [], []
+    for name in HERE | PEERS:
         if options.only and name not in options.only:
             continue
         print(f"{name} ...", file=sys.stderr)
-        measured.append(measure(name, python, options.hang, options.limit))
+        for python in pythons:
+            try:
+                measured.append(measure(name, python, options.hang, options.limit))
+                break
+            except NotInstalledError:
+                continue
+        else:
+            missing.append(name)
+    if not measured:
+        sys.exit(f"none of these is installed: {', '.join(missing)}; see the top of this file")
     core, real, hard = measured[0]["cases"]
     print(f"{core} core cases, {real} real model outputs, {hard} hard cases; one core each\n")
     print("\n".join(table(measured)))
+    if missing:
+        print(f"\nnot installed, so left out: {', '.join(missing)}; see the top of this file")
     if options.json:
         options.json.write_text(json.dumps(measured, indent=1))
 

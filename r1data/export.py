@@ -52,6 +52,32 @@ def export(path: str | Path, out: str | Path, *, form: str = "messages") -> int:
         return _write_native(part, rows(), _schema(form))
 
 
+def push(file: str | Path, name: str, *, card: str | Path | None = None, private: bool = True) -> str:
+    """Upload an exported file to a data set of the Hugging Face hub, made if it is not there; its address.
+
+    name     owner/name
+    card     the file that becomes the data set's README.md
+    private  whether a new data set is
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    file, api = Path(file), HfApi()
+    uploads = {f"data/train{file.suffix}": file, **({"README.md": Path(card)} if card else {})}
+    for one in uploads.values():
+        if not one.is_file():
+            raise UserError(f"there is no file {one}; check the path")
+    try:
+        address = api.create_repo(name, repo_type="dataset", private=private, exist_ok=True)
+        for path, one in uploads.items():
+            api.upload_file(path_or_fileobj=one, path_in_repo=path, repo_id=name, repo_type="dataset")
+    except (HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(f"{file} was written but not pushed to {name!r} ({reason})") from None
+    return str(address)
+
+
 def _messages(row: Row) -> dict[str, Any]:
     return {"messages": [*row["prompt"], {"role": "assistant", "content": row["text"]}]}
 

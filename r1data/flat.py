@@ -26,6 +26,8 @@ def flat_row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     equal rows get equal names and the samples of one problem stay together.
     """
     text = row.get("text", row.get("response"))
+    if text is None and ("text" in row or "response" in row):
+        raise UserError(f"{where}: the response is null; give it text or leave the row out")
     row = {name: value for name, value in row.items() if name not in ("response", "problem_id")}
     if row.get("id") is None and row.get("prompt") is not None:
         row["id"] = derived_name(question_of(messages(row["prompt"])))

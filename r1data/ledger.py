@@ -6,13 +6,15 @@ and the kept rows, counts, and finishes the folder all at once.
 
 The columns of a ledger: index (place in the input), uid, id, source, task, domain, step, fate ("kept",
 "dropped", or the part that a split put it in), rule, value and threshold (what was measured against what),
-match (the benchmark item, or the uid of the row kept in its place), span (the text that matched).
+match (the benchmark item, or the uid of the row kept in its place), span (the text that matched, or what the
+grader said).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +52,7 @@ class Table:
         """The rows in order, only these columns (those that exist)."""
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(self.path) as file:
+        with undamaged(self.path), pq.ParquetFile(self.path) as file:
             names = [name for name in columns if name in file.schema_arrow.names]
             yield from file.iter_batches(CHUNK_ROWS, columns=names or None)
 
@@ -204,6 +206,19 @@ def _checked(
         yield flat
 
 
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Turn what is said of a Parquet file whose pages cannot be read into one sentence."""
+    import polars as pl
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: a damaged Parquet file ({reason}); make it again") from None
+
+
 def _is_flat(path: Path) -> bool:
     """Whether a file is one that an earlier step wrote: the columns there, and no null where none may be."""
     if path.suffix != ".parquet" or not path.is_file():
@@ -213,7 +228,7 @@ def _is_flat(path: Path) -> bool:
 
     try:
         metadata = pq.read_metadata(path)
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError):
         return False
     schema = metadata.schema.to_arrow_schema()
     needed = {"id", "task", "domain", "prompt", "source"} | ({"uid", "text"} & set(schema.names))
@@ -234,10 +249,11 @@ def _is_flat(path: Path) -> bool:
 def _keys(path: Path) -> pl.DataFrame:
     import polars as pl
 
-    lazy = pl.scan_parquet(path)
-    names = lazy.collect_schema().names()
-    uid = pl.col("uid") if "uid" in names else pl.col("id").alias("uid")
-    frame = lazy.select(uid, "id", "source", "task", "domain").collect().with_row_index("index")
+    with undamaged(path):
+        lazy = pl.scan_parquet(path)
+        names = lazy.collect_schema().names()
+        uid = pl.col("uid") if "uid" in names else pl.col("id").alias("uid")
+        frame = lazy.select(uid, "id", "source", "task", "domain").collect().with_row_index("index")
     return frame.with_columns(repeated=~pl.col("uid").is_first_distinct())
 
 

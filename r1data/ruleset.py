@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FOLDER = Path(__file__).parent / "rules"
+#: The signals that say in words what a number of theirs means; `why` tells them.
+_WORDS = {"correct": "reason", "well_formed": "faults", "truncated": "faults"}
 _KEEP = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?\d+(?:\.\d+)?)")
 
 
@@ -91,7 +93,7 @@ class RuleSet(BaseModel):
     rules: list[Rule] = Field(min_length=1)
 
     def decide(self, signals: pl.DataFrame) -> pl.DataFrame:
-        """Fate, rule, value and threshold of every row of the signals."""
+        """Fate, rule, value, threshold of every row, and as span the words that the signal has for it."""
         import polars as pl
 
         for rule in self.rules:
@@ -107,6 +109,10 @@ class RuleSet(BaseModel):
         def per_rule(values: Sequence[pl.Expr], kind: Any) -> pl.Expr:
             return pl.coalesce([pl.when(at == i).then(values[i].cast(kind)) for i in numbers])
 
+        def words(signal: str) -> pl.Expr:
+            said = _WORDS.get(signal)
+            return pl.col(said) if said in signals.columns else pl.lit(None)
+
         names = [
             pl.when(pl.col(rule.signal).is_null()).then(pl.lit(rule.missing)).otherwise(pl.lit(rule.name))
             for rule in self.rules
@@ -116,6 +122,7 @@ class RuleSet(BaseModel):
             rule=per_rule(names, pl.String),
             value=per_rule([pl.col(rule.signal) for rule in self.rules], pl.Float64),
             threshold=per_rule([pl.lit(rule.threshold) for rule in self.rules], pl.Float64),
+            span=per_rule([words(rule.signal) for rule in self.rules], pl.String),
         )
 
 

@@ -7,12 +7,14 @@ order it was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem, Response, response_uid
-from r1rewards.core.store import RowLog
+from r1rewards.core.store import RowLog, read_rows
 from r1rewards.core.template import Template
 from r1rewards.llm import LanguageModel, Request, Sampling
 
@@ -23,38 +25,62 @@ def ask(problem: Problem | Mapping[str, Any], template: Template) -> list[Any]:
     return list(template.ask(problem["prompt"], problem["language"] or "en", thinking=thinking))
 
 
-def sample(
-    problems: Sequence[Problem],
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask: `samples` responses to each problem in this layout; part of each response's uid.
+
+    name    what the model is called in the rows
+    """
+
+    name: str
+    template: Template
+    samples: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    seed: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        names = ("temperature", "top_p", "max_tokens", "seed")
+        return {name: getattr(self, name) for name in names}
+
+    def uids(self, problems: Iterable[Problem]) -> Iterator[tuple[str, Problem, int]]:
+        """Every response wanted: its uid, its problem, its number."""
+        seen: set[str] = set()
+        for problem in problems:
+            if problem["id"] in seen:
+                raise UserError(
+                    f"the problem {problem['id']!r} stands there twice; leave one out (r1data dedup)"
+                )
+            seen.add(problem["id"])
+            for number in range(self.samples):
+                yield response_uid(problem["id"], self.name, self.settings, number), problem, number
+
+
+def collect(
+    problems: Iterable[Problem],
     model: Callable[[], LanguageModel],
     log: Path,
-    *,
-    name: str,
-    template: Template,
-    samples: int,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_tokens: int = 512,
-    seed: int = 0,
+    plan: Plan,
     landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
-) -> list[Response]:
-    """`samples` responses to each problem, in the order of the problems.
+) -> int:
+    """Append to `log` the responses that it lacks, and return how many were asked for.
 
     model   called for the language model only when something is left to ask
     log     the file (.jsonl) that responses are appended to; those that it holds are not asked for again
-    name    what the model is called in the rows, part of each response's uid
     landed  told (responses done, responses in all, tokens of this one) as each lands
     """
-    settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
-    wanted = [
-        (response_uid(problem["id"], name, settings, number), problem, number)
-        for problem in problems
-        for number in range(samples)
-    ]
+    wanted = list(plan.uids(problems))
     with RowLog(log) as rows:
         have = rows.keys("uid")
         missing = [one for one in wanted if one[0] not in have]
+        prompts = {problem["id"]: ask(problem, plan.template) for _, problem, _ in missing}
         requests = [
-            Request(ask(problem, template), Sampling(temperature, top_p, max_tokens, int(uid[:15], 16) >> 29))
+            Request(
+                prompts[problem["id"]],
+                Sampling(plan.temperature, plan.top_p, plan.max_tokens, int(uid[:15], 16) >> 29),
+            )
             for uid, problem, _ in missing
         ]
         done = len(wanted) - len(missing)
@@ -66,12 +92,26 @@ def sample(
                 "sample": number,
                 "text": completion.text,
                 "finish_reason": completion.finish_reason,
-                "tokens": len(completion.token_ids),
-                "model": name,
-                "sampling": settings,
+                "tokens": completion.tokens,
+                "model": plan.name,
+                "sampling": plan.settings,
             }
             rows.append(response)
             done += 1
-            landed(done, len(wanted), len(completion.token_ids))
-        by_uid = {row["uid"]: row for row in rows.rows()}
-    return [by_uid[uid] for uid, _, _ in wanted]  # type: ignore[misc]
+            landed(done, len(wanted), completion.tokens)
+    return len(wanted)
+
+
+def sample(
+    problems: Sequence[Problem],
+    model: Callable[[], LanguageModel],
+    log: Path,
+    *,
+    landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    **plan: Any,
+) -> list[Response]:
+    """`collect` by the `Plan` of the keywords, and the responses in the order of the problems."""
+    made = Plan(**plan)
+    collect(problems, model, log, made, landed)
+    by_uid = {row["uid"]: row for row in read_rows(log)}
+    return [by_uid[uid] for uid, _, _ in made.uids(problems)]  # type: ignore[misc]

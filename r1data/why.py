@@ -42,9 +42,7 @@ def why(name: str, directories: Iterable[str | Path]) -> list[Chapter]:
 
     name   a uid, or the id of a problem; for a uid the steps that its problem went through are told too
     """
-    ledgers = sorted({ledger for directory in directories for ledger in _ledgers(Path(directory))})
-    if not ledgers:
-        raise UserError("there is no ledger.parquet in these folders; name the output folders of the steps")
+    ledgers = find_ledgers(directories)
     manifests = {ledger.parent: tuple(read_manifest(ledger.parent).get("inputs", {})) for ledger in ledgers}
     lines = {ledger.parent: _lines(ledger, name) for ledger in ledgers}
     ids = {line["id"] for found in lines.values() for line in found}
@@ -57,17 +55,30 @@ def why(name: str, directories: Iterable[str | Path]) -> list[Chapter]:
     if not chapters:
         raise UserError(f"no ledger here knows {name!r}; it must be a uid or an id")
 
+    deep = depths(manifests)
+
     def order(chapter: Chapter) -> tuple[bool, int, str]:
         is_response = chapter.line["uid"] != chapter.line["id"]
-        return is_response, _depth(chapter.directory, manifests), str(chapter.directory)
+        return is_response, deep[chapter.directory], str(chapter.directory)
 
     return sorted(chapters, key=order)
 
 
-def _ledgers(directory: Path) -> list[Path]:
-    if not directory.is_dir():
-        raise UserError(f"there is no folder {directory}; name the output folders of the steps")
-    return [path for path in directory.rglob("ledger.parquet") if not path.parent.name.startswith(".")]
+def find_ledgers(directories: Iterable[str | Path]) -> list[Path]:
+    """The ledgers of all finished steps in these folders, and in the folders in them."""
+    found: set[Path] = set()
+    for directory in map(Path, directories):
+        if not directory.is_dir():
+            raise UserError(f"there is no folder {directory}; name the output folders of the steps")
+        found |= {one for one in directory.rglob("ledger.parquet") if not one.parent.name.startswith(".")}
+    if not found:
+        raise UserError("there is no ledger.parquet in these folders; name the output folders of the steps")
+    return sorted(found)
+
+
+def depths(inputs: dict[Path, tuple[str, ...]]) -> dict[Path, int]:
+    """For each step's folder, by the files that it read, how many of the others come before it, plus one."""
+    return {folder: _depth(folder, inputs) for folder in inputs}
 
 
 def _lines(ledger: Path, name: str) -> list[dict[str, Any]]:

@@ -107,13 +107,15 @@ def math(
         Literal["lenient", "strict"], typer.Option(help="strict: only a box or an answer tag counts.")
     ] = "lenient",
     template: Annotated[str | None, typer.Option(help="The layout of the response.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Also print every step that led there.")] = False,
     as_json: Json = False,
 ) -> None:
     """Is this the right answer? Exit status 0 yes, 1 no, 3 cannot tell."""
     from r1rewards import math as grader
 
     text = typer.get_text_stream("stdin").read() if response == "-" else response
-    _say(grader.check(text, gold, policy=policy, template=template), as_json)
+    steps = grader.explain(text, gold, policy=policy, template=template) if explain else None
+    _say(grader.check(text, gold, policy=policy, template=template), as_json, steps)
 
 
 @app.command()
@@ -239,10 +241,13 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-def _say(verdict: Verdict, as_json: bool) -> None:
-    """Print one verdict and exit with what it says."""
+def _say(verdict: Verdict, as_json: bool, steps: list[str] | None = None) -> None:
+    """Print one verdict, or the steps that led to it, and exit with what it says."""
     if as_json:
-        typer.echo(json.dumps(verdict.to_dict(), ensure_ascii=False, default=str))
+        said_in_full = verdict.to_dict() | ({} if steps is None else {"steps": steps})
+        typer.echo(json.dumps(said_in_full, ensure_ascii=False, default=str))
+    elif steps is not None:
+        typer.echo("\n".join(steps))
     else:
         said = verdict.status if verdict.value is None else f"{verdict.value:g}"
         typer.echo(f"{said}  {verdict.reason}" + (f"  [{verdict.route}]" if verdict.route else ""))

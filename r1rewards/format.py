@@ -19,10 +19,11 @@ POLICIES: tuple[Policy, ...] = ("exact", "lenient")
 #: What `lenient` forgives: reasoning and answer can still be told apart without a doubt.
 FORGIVEN = frozenset({"text_outside"})
 
-#: What each fault takes from a graded reward of 1. A missing pair of tags costs half, one tag a quarter.
+#: What each fault takes from a graded reward of 1. A missing pair of tags costs half, one tag a quarter;
+#: thinking that never ends has one tag of four right. An answer that is missing is not also empty.
 COSTS: dict[str, float] = {
     "no_reasoning": 0.5,
-    "unclosed_reasoning": 0.5,
+    "unclosed_reasoning": 0.75,
     "unopened_reasoning": 0.25,
     "no_answer": 0.5,
     "unclosed_answer": 0.25,
@@ -61,7 +62,8 @@ def _judge(trace: Trace, policy: Policy, graded: bool) -> Verdict:
     faults = [fault for fault in trace.faults if policy == "exact" or fault not in FORGIVEN]
     if not faults:
         return Verdict.of(1.0, "well formed", "well_formed", faults=list(trace.faults))
-    value = max(0.0, 1.0 - sum(COSTS[fault] for fault in faults)) if graded else 0.0
+    charged = [fault for fault in faults if fault != "empty_answer" or "no_answer" not in faults]
+    value = max(0.0, 1.0 - sum(COSTS[fault] for fault in charged)) if graded else 0.0
     reason = "; ".join(FAULTS[fault] for fault in faults)
     return Verdict.of(value, reason, faults[0], faults=list(trace.faults))
 

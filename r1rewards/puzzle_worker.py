@@ -15,7 +15,7 @@ _ARITHMETIC = re.compile(r"(?:[0-9+\-()/\s]|(?<!\*)\*(?!\*)|(?<=\d)\.(?=\d)){0,3
 _FORMULA = re.compile(
     r"(?:\*\*\s*(?:-?\d{1,3}(?![\d.])|[A-Za-z](?![A-Za-z(])|\(\s*-?\d{1,3}\s*(?:/\s*\d{1,3}\s*)?\))(?!\s*\*\*)"
     r"|(?<!\*)\*(?!\*)|\d{1,12}(?!\d)|(?<=\d)\.(?=\d)|[+\-/()\s]"
-    r"|(?:a?sinh?|a?cosh?|a?tanh?|exp|log|sqrt|pi|Abs|[A-Za-z])(?![A-Za-z])){0,2000}"
+    r"|(?<![\d.])(?:a?sinh?|a?cosh?|a?tanh?|exp|log|sqrt|pi|Abs|[A-Za-z])(?![A-Za-z])){0,2000}"
 )
 _ALLOWED: dict[str, re.Pattern[str]] = {
     **dict.fromkeys(("string_insertion", "spiral_matrix", "binary_matrix", "n_queens"), _LIST),
@@ -24,6 +24,11 @@ _ALLOWED: dict[str, re.Pattern[str]] = {
         ("simple_integration", "intermediate_integration", "polynomial_multiplication"), _FORMULA
     ),
 }
+
+#: What is no number compares with every number as if it were near: scorers pay for it.
+_NO_NUMBER = re.compile(r"(?<![a-z])(?:nan|inf|infinity)j?(?![a-z])", re.IGNORECASE)
+#: An answer to nothing. Of a scorer that pays for it only the answer that it holds itself is taken.
+_NONSENSE = ("?!", "no answer", "[[]]")
 
 
 class PuzzleError(Exception):
@@ -38,13 +43,16 @@ def score(reference: Mapping[str, Any], answers: list[str], question: str | None
     result: dict[str, Any] = {"dataset": name, "gold": str(item["answer"])[:200], "answer": "", "score": 0.0}
     allowed = _ALLOWED.get(name)
     shown = [answer for answer in answers if allowed is None or allowed.fullmatch(answer)]
+    if not _NO_NUMBER.search(item["answer"]):
+        shown = [answer for answer in shown if not _NO_NUMBER.search(answer)]
     if not shown:
         return result | {"refused": "no answer" if not answers else "the answer holds what none needs"}
     scorer = _dataset(
         name, json.dumps(dict(reference.get("config") or {}), sort_keys=True), reference["seed"], 0
     )
+    generous = allowed is None and any(_marks(scorer, foil, item) >= 1.0 for foil in _NONSENSE)
     for answer in shown:
-        marks = _marks(scorer, answer, item)
+        marks = float(_same(answer, item["answer"])) if generous else _marks(scorer, answer, item)
         if not result["answer"] or marks > result["score"]:
             result |= {"answer": answer[:200], "score": marks}
     return result
@@ -64,6 +72,10 @@ def _marks(scorer: Any, answer: str, item: dict[str, Any]) -> float:
 def _item(reference: str) -> tuple[str, dict[str, Any]]:
     """The item of a reference, after it has passed its own checks."""
     wanted = json.loads(reference)
+    if not isinstance(wanted, dict):
+        raise PuzzleError(
+            "the reference of a puzzle is {dataset, config, seed, index}, not " + reference[:60]
+        )
     missing = [key for key in ("dataset", "seed", "index") if wanted.get(key) is None]
     if missing:
         raise PuzzleError(f"the reference has no {' and no '.join(missing)}")
@@ -102,6 +114,10 @@ def _build(name: str, config: str, seed: int, index: int) -> Any:
     return create_dataset(
         name, **{**options, "seed": seed, "size": max(int(options.get("size", 0)), index + 1)}
     )
+
+
+def _same(answer: str, gold: str) -> bool:
+    return _squeezed(answer).casefold() == _squeezed(gold).casefold()
 
 
 def _squeezed(text: str) -> str:

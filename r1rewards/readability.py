@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.template import Template, Trace, get_template
@@ -23,13 +26,30 @@ _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 _LINE_CHARS = 12
 
 
+@lru_cache(maxsize=2)  # the measures of one text are asked for one after the other
+def _word_hashes(text: str) -> NDArray[np.uint64]:
+    """A number of 64 bits for each word, equal for equal words."""
+    numbers: dict[str, int] = {}
+    ids = [numbers.setdefault(word, len(numbers) + 1) for word in _TOKEN.findall(text)]
+    hashes = np.array(ids, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    return hashes ^ (hashes >> np.uint64(27))
+
+
+def _grams(text: str, n: int) -> NDArray[np.uint64]:
+    """A number for each run of n words, equal for equal runs; empty where there are fewer words."""
+    hashes = _word_hashes(text)
+    size = max(0, len(hashes) - n + 1)
+    rolled = np.zeros(size, np.uint64)
+    for shift in range(n):
+        rolled = rolled * np.uint64(0xC2B2AE3D27D4EB4F) + hashes[shift : shift + size]
+    return rolled
+
+
 def ngram_repetition(text: str, n: int = 6) -> float:
     """The share, 0 to 1, of word n-grams that stood in the text before."""
-    tokens = _TOKEN.findall(text)
-    total = len(tokens) - n + 1
-    if total < 1:
-        return 0.0
-    return 1.0 - len(set(zip(*(tokens[i:] for i in range(n)), strict=False))) / total
+    grams = _grams(text, n)
+    return 1.0 - len(np.unique(grams)) / len(grams) if len(grams) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +69,19 @@ def longest_loop(text: str) -> Loop:
 
     Where each word has, four words deep, the same distance to where it last stood, the text is periodic.
     """
-    tokens = _TOKEN.findall(text)
-    last: dict[tuple[str, ...], int] = {}
-    distances = []
-    for at, gram in enumerate(zip(*(tokens[i:] for i in range(4)), strict=False)):
-        distances.append(at - last.get(gram, at))
-        last[gram] = at
-    best = Loop(0, 0)
-    for period, run in groupby(distances):
-        length = sum(1 for _ in run)
-        if period and length + 3 >= period and length + 3 + period > best.words:
-            best = Loop(length + 3 + period, period)
-    return best
+    grams = _grams(text, 4)
+    if not len(grams):
+        return Loop(0, 0)
+    order = np.argsort(grams, kind="stable")
+    again = grams[order[1:]] == grams[order[:-1]]
+    distances = np.zeros(len(grams), np.int64)
+    distances[order[1:][again]] = (order[1:] - order[:-1])[again]
+    starts = np.concatenate(([0], np.flatnonzero(distances[1:] != distances[:-1]) + 1))
+    lengths = np.diff(np.append(starts, len(grams))) + 3
+    periods = distances[starts]
+    words = np.where((periods > 0) & (lengths >= periods), lengths + periods, 0)
+    best = int(words.argmax())
+    return Loop(int(words[best]), int(periods[best])) if words[best] else Loop(0, 0)
 
 
 def repeated_lines(text: str) -> float:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from r1data.sources.base import digest
+from r1data.sources.shapes import SHAPES
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Problem, check_problem
 from r1rewards.core.settings import suggest
@@ -28,6 +29,7 @@ class Preset:
     split: str = "train"
     map: Mapping[str, str] = field(default_factory=dict)
     extract: str | None = None
+    shape: str | None = None
     task: str | None = None
     domain: str | None = None
     language: str | None = None
@@ -43,6 +45,8 @@ class Preset:
     def problem(self, row: Mapping[str, Any], where: str, identity: str, source: str) -> Problem:
         """One row as a problem; `where` begins the sentence if it is none."""
         defaults = {"id": identity, "task": self.task, "domain": self.domain, "language": self.language}
+        if self.shape:
+            row = SHAPES[self.shape](row, where)
         known = {key: row[key] for key in COLUMNS if row.get(key) is not None}
         problem = {**defaults, **known, "source": source}
         if self.extract and isinstance(problem.get("reference"), str):

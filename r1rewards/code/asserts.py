@@ -24,7 +24,7 @@ def run_asserts(task: Task) -> list[TestResult]:
     if task.reference.get("mode") == "in-process":
         return _in_process(task, setup, asserts)
     results: list[TestResult] = []
-    tester_flavour = "numpy" if NUMPY.search("\n".join([setup, *asserts])) else "python"
+    tester_flavour = "numpy" if NUMPY.search("\n".join([task.program, setup, *asserts])) else "python"
     with borrowed(task.flavour, task.tier) as server, borrowed(tester_flavour, task.tier) as test_server:
         while len(results) < len(asserts):
             rest = {"setup": setup, "asserts": list(asserts[len(results) :]), "stop": not task.partial}
@@ -43,7 +43,7 @@ def _in_process(task: Task, setup: str, asserts: Sequence[str]) -> list[TestResu
     try:
         with (
             borrowed(task.flavour, task.tier) as server,
-            Box(server, limits, source=task.program, role="in-process") as box,
+            Box(server, limits, source=task.program, role="in-process", cutoff=task.cutoff) as box,
         ):
             box.start(fds)
             fault = box.wait_ready()
@@ -94,8 +94,8 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
             fds += [marks, mark]
             results, errors = file(), file()
             with (
-                Box(server, task.limits, source=task.program, role="serve") as program,
-                Box(test_server, patient, role="test", tests=tests) as tester,
+                Box(server, task.limits, source=task.program, role="serve", cutoff=task.cutoff) as program,
+                Box(test_server, patient, role="test", tests=tests, cutoff=task.cutoff) as tester,
             ):
                 program.start([file(), file(), errors, theirs.fileno(), marks])
                 tester.start([file(), results, file(), ours.fileno(), mark])
@@ -107,7 +107,7 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
                 if fault is not None:
                     return [TestResult("compile", fault)]
                 tester.wait_ready()
-                tested = tester.outcome(8 * patient.wall_s)
+                tested = tester.outcome()
                 lines = [json.loads(line) for line in read_back(results).splitlines()]
                 program_outcome = program.outcome() if lines and lines[-1][0] == "gone" else None
         return _read(task, lines, tested, program_outcome, errors, len(tests["asserts"]))

@@ -27,12 +27,12 @@ from r1rewards.code import in_process, kernel, python_program, root, seccomp, se
 CONTROL, JOB, PROGRAM = 3, 4, 5
 #: In place of a command: the compiled program that the controller sent.
 BINARY = "{program}"
+#: A program that has waited for a core until this many times its wall limit was never really tried.
+PATIENCE = 20
 _TICK_MS = 20
 _MIB = 1 << 20
 #: Address space that an interpreter and a few thread stacks take beside the program's own memory.
 _ADDRESSES_MB = 768
-#: Wall time spent waiting for a core does not count, up to this many times the wall limit.
-_PATIENCE = 4
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_MB = resource.getpagesize() / _MIB
 _FILTER = b""
@@ -142,7 +142,7 @@ def _prepare(job: dict[str, Any]) -> Callable[[], None]:
         return lambda: _execute(job["argv"], job["env"])
     if job["role"] == "test":
         return lambda: tester.run(**job["tests"])
-    code = compile(job["source"], "<program>", "exec", dont_inherit=True)
+    code = python_program.compiled(job["source"])
     if job["role"] == "serve":
         return lambda: served.serve(code)
     if job["role"] == "in-process":
@@ -166,8 +166,7 @@ def _run(
     features: dict[str, Any],
 ) -> dict[str, Any] | None:
     """One test; None when the controller hung up meanwhile."""
-    limits = job["limits"]
-    started = time.monotonic()
+    before = _scratch(job)
     # Beside its three streams a child gets what its role needs. Two things stay here: the marks of a
     # served program, and the file that takes what a compiler made.
     marks = fds.pop() if job["role"] == "serve" else None
@@ -181,7 +180,9 @@ def _run(
             os._exit(71)
     for fd in fds:
         os.close(fd)
-    killed = _watch(pid, limits, control, marks, features)
+    meter = _Meter(pid, job, features["tier"])
+    killed = _watch(pid, meter, control, marks, features)
+    spent_s = meter.spent_s()
     if marks is not None:
         os.close(marks)
     _, status, usage = os.wait4(pid, 0)
@@ -196,10 +197,17 @@ def _run(
         "code": os.waitstatus_to_exitcode(status),
         "killed": killed,
         "cpu": usage.ru_utime + usage.ru_stime,
-        "wall": time.monotonic() - started,
+        "spent": spent_s,
         "memory_mb": usage.ru_maxrss // 1024,
-        "dirty": survivors or bool(os.listdir(job["scratch"])),
+        "dirty": survivors or _scratch(job) != before,
     }
+
+
+def _scratch(job: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """What lies in the working folder; a file that was touched shows by a time that no program can set."""
+    with os.scandir(job["scratch"]) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    return sorted((name, status.st_ino, status.st_ctime_ns) for name, status in found)
 
 
 def _copy(path: str, target: int) -> None:
@@ -227,35 +235,53 @@ def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any])
 
 
 class _Meter:
-    """What the child and all that it started have used since the last test began."""
+    """What the child and all that it started have used since the last test began.
 
-    def __init__(self, pid: int, tier: str) -> None:
-        self._pid, self._alone = pid, tier != "A"
-        self._wall, self._waited = time.monotonic(), 0.0  # the child is new
-        self._cpu = _reaped_s()
+    A process that is ready to run and waits for a core is not at work: that is the load of the machine.
+    """
+
+    def __init__(self, pid: int, job: dict[str, Any], tier: str) -> None:
+        self._pid, self._alone, self._limits = pid, tier != "A", job["limits"]
+        # The tests do little but wait for the program, whose own box counts.
+        self._waits_for_another = job["role"] == "test"
+        self._wall, self._cpu = time.monotonic(), _reaped_s()
+        self._earlier = self._waited = self._waited_before = 0.0
 
     def restart(self) -> None:
-        self._wall, self._waited, self._cpu = time.monotonic(), _waited_s(self._pid), self._usage()[0]
+        self._earlier += self.spent_s()
+        self._wall, self._cpu, self._waited = time.monotonic(), self._usage()[0], 0.0
+        self._waited_before = self._waited_s(str(self._pid))
 
-    def over(self, limits: dict[str, Any]) -> str | None:
-        """Which limit is passed, if any."""
+    def spent_s(self) -> float:
+        """Wall seconds at work or asleep."""
+        waited = max(self._waited, self._waited_s(str(self._pid)) - self._waited_before)
+        return max(0.0, time.monotonic() - self._wall - waited)
+
+    def over(self) -> str | None:
+        """Which limit is passed, if any; "starved" where it was the machine that let the time pass."""
+        limits = self._limits
         cpu_s, resident_mb = self._usage()
         if resident_mb > limits["memory_mb"]:
             return "memory"
+        if cpu_s - self._cpu > limits["time_s"]:
+            return "time"
+        if self._waits_for_another:
+            return None
         wall, wall_s = time.monotonic() - self._wall, 2 * limits["time_s"] + 1
-        if cpu_s - self._cpu > limits["time_s"] or wall > _PATIENCE * wall_s:
+        self._waited = max(self._waited, self._longest_wait_s())
+        if wall - self._waited > min(wall_s, limits["program_s"] - self._earlier):
             return "time"
-        if wall > wall_s and wall - (_waited_s(self._pid) - self._waited) > wall_s:
-            return "time"
-        return None
+        return "starved" if wall > PATIENCE * wall_s else None
+
+    def _processes(self) -> list[str]:
+        if self._alone:
+            return [str(self._pid)]
+        return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"] or [str(self._pid)]
 
     def _usage(self) -> tuple[float, float]:
         """Processor seconds, those of ended processes included, and MiB of anonymous memory."""
-        names = [str(self._pid)] if self._alone else [name for name in os.listdir("/proc") if name.isdigit()]
         cpu_s, pages = _reaped_s(), 0
-        for name in names:
-            if name == "1":
-                continue
+        for name in self._processes():
             cpu_s += _cpu_s(int(name))
             with contextlib.suppress(OSError, ValueError, IndexError):
                 resident, shared = _fields(f"/proc/{name}/statm")[1:3]
@@ -266,6 +292,21 @@ class _Meter:
                 ended = file.read().rpartition(")")[2].split()[13:15]
             cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
         return cpu_s, pages * _PAGE_MB
+
+    def _longest_wait_s(self) -> float:
+        """How long the thread that was kept waiting most has stood ready without a core."""
+        waits = [self._waited_s(str(self._pid)) - self._waited_before]
+        for name in self._processes():
+            with contextlib.suppress(OSError):
+                tasks = [task for task in os.listdir(f"/proc/{name}/task") if task != str(self._pid)]
+                waits += [self._waited_s(f"{name}/task/{task}") for task in tasks]
+        return max(waits)
+
+    def _waited_s(self, task: str) -> float:
+        try:
+            return int(_fields(f"/proc/{task}/schedstat")[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return 0.0
 
 
 def _reaped_s() -> float:
@@ -279,14 +320,13 @@ def _fields(path: str) -> list[str]:
 
 
 def _watch(
-    pid: int, limits: dict[str, Any], control: socket.socket, marks: int | None, features: dict[str, Any]
+    pid: int, meter: _Meter, control: socket.socket, marks: int | None, features: dict[str, Any]
 ) -> str | None:
     """Wait for the child's end; kill it, and say why, when it passes a limit.
 
     marks  a pipe on which a byte says that another test begins, for a child that serves several
     """
     handle = os.pidfd_open(pid)
-    meter = _Meter(pid, features["tier"])
     poller = select.poll()
     for fd in (handle, control.fileno(), *((marks,) if marks is not None else ())):
         poller.register(fd, select.POLLIN)
@@ -301,7 +341,7 @@ def _watch(
                 meter.restart()
                 continue
             # The controller sends nothing during a test: if there is something to read, it is gone.
-            reason = "hung up" if control.fileno() in ready else meter.over(limits)
+            reason = "hung up" if control.fileno() in ready else meter.over()
             if reason is not None:
                 os.kill(pid, signal.SIGKILL)
                 return reason
@@ -317,14 +357,6 @@ def _cpu_s(pid: int) -> float:
             (~pid << 3) | 2
         )  # the process clock of another process, clock_getcpuclockid(3)
     except OSError:
-        return 0.0
-
-
-def _waited_s(pid: int) -> float:
-    """How long the process stood ready without a core: load of the machine, not time of the program."""
-    try:
-        return int(_fields(f"/proc/{pid}/schedstat")[1]) / 1e9
-    except (OSError, IndexError, ValueError):
         return 0.0
 
 

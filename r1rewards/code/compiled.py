@@ -87,7 +87,10 @@ def _compiled(task: Task, server: Server) -> bytes | TestResult:
 
 def _compile(task: Task, server: Server) -> bytes | TestResult:
     language = task.language
-    limits = replace(task.limits, time_s=task.limits.compile_s, memory_mb=2048, output_mb=128, procs=64)
+    compile_s = task.limits.compile_s
+    limits = replace(
+        task.limits, time_s=compile_s, program_s=2 * compile_s + 1, memory_mb=2048, output_mb=128, procs=64
+    )
     fds = [memfd() for _ in range(4)]
     try:
         with Box(
@@ -97,6 +100,7 @@ def _compile(task: Task, server: Server) -> bytes | TestResult:
             argv=language.compile,
             env=_ENVIRONMENT | language.env,
             files={f"/box/{language.source}": task.program},
+            cutoff=task.cutoff,
         ) as box:
             box.start(fds)
             box.wait_ready()

@@ -105,6 +105,7 @@ def _advice(tier: str) -> str:
         return (
             "; it needs user namespaces (sysctl user.max_user_namespaces and"
             " kernel.apparmor_restrict_unprivileged_userns) or root;"
-            " in Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+            " in Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            " --security-opt systempaths=unconfined"
         )
     return "; it needs Linux 5.13 or newer with Landlock"

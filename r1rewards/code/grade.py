@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from r1rewards.code import compare
+from r1rewards.code import compare, remote
 from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
 from r1rewards.code.languages import language_of
 from r1rewards.code.server import POOL, Box, BoxLost, CompilerLost, borrowed, memfd, read_back
-from r1rewards.code.task import Task, TestResult, filled, judge_outcome
+from r1rewards.code.task import Starved, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
 
@@ -27,16 +27,22 @@ def grade(task: Task) -> Verdict:
         route += "/in-process"  # of lower trust, so it must show wherever results are grouped
     for attempt in (1, 2):
         try:
-            with POOL.turns:
-                results = _run_tests(task) if task.kind == "tests" else run_asserts(task)
+            task.cutoff.check()
+            with POOL.turn(task.cutoff):
+                results = _results(task)
             break
         except BoxLost as error:
-            POOL.close()  # whatever befell this server may have befallen the idle ones
+            if not task.address:
+                POOL.close()  # whatever befell this server may have befallen the idle ones
             if attempt == 2 and isinstance(error, CompilerLost):
                 results = filled([TestResult("compile", "the compiler crashed twice")], task.count)
             elif attempt == 2:
                 statuses = ["infrastructure"] * task.count
                 return Verdict.error(f"sandbox failed twice: {error}", route, tests=statuses, tier=task.tier)
+        except Starved as error:
+            if attempt == 2:
+                statuses = ["infrastructure"] * task.count
+                return Verdict.error(str(error), route, tests=statuses, tier=task.tier)
         except GraderError as error:
             return Verdict.error(str(error), route, tier=task.tier)
     return _verdict(task, results, route, time.monotonic() - started)
@@ -51,6 +57,7 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
         "cpu_s": round(sum(result.cpu_s for result in results), 3),
         "memory_mb": max(result.memory_mb for result in results),
         "wall_s": round(wall_s, 3),
+        "trust": "lower" if task.reference.get("mode") == "in-process" else "full",
     }
     failed = next((i for i, result in enumerate(results) if result.status not in ("ok", "skipped")), None)
     if failed is None:
@@ -61,17 +68,22 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
     return Verdict.of(value, f"{reason}: {result.reason}" if result.reason else reason, route, **details)
 
 
+def _results(task: Task) -> list[TestResult]:
+    if task.address:
+        return remote.run_tests(task, lambda test, output: _differs(task, test, output))
+    return _run_tests(task) if task.kind == "tests" else run_asserts(task)
+
+
 def _run_tests(task: Task) -> list[TestResult]:
     tests: Sequence[Mapping[str, Any]] = task.reference["tests"]
     results: list[TestResult] = []
-    ends = time.monotonic() + task.limits.program_s
     with borrowed(task.flavour, task.tier) as server, ready(task, server) as options:
         if isinstance(options, TestResult):
             return filled([options], len(tests))
         while len(results) < len(tests):
-            with Box(server, task.limits, **options) as box:
+            with Box(server, task.limits, cutoff=task.cutoff, **options) as box:
                 for test in tests[len(results) :]:
-                    if time.monotonic() > ends:
+                    if sum(result.spent_s for result in results) > task.limits.program_s:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
                         return filled([*results, late], len(tests))
                     result, dirty = _run_test(box, task, test)
@@ -93,24 +105,26 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
         outcome = box.outcome()
         result = judge_outcome(outcome, task.limits, output, errors)
         if result.status == "ok":
-            difference = _differs(task, test, read_back(output))
+            difference = _differs(task, test, read_back(output).decode(errors="replace"))
             if difference is not None:
-                result = TestResult("wrong", difference, result.cpu_s, result.memory_mb)
+                result = replace(result, status="wrong", reason=difference)
         return result, bool(outcome["dirty"])
     finally:
         for fd in (given, output, errors):
             os.close(fd)
 
 
-def _differs(task: Task, test: Mapping[str, Any], output: bytes) -> str | None:
-    text, expected = output.decode(errors="replace"), str(test["output"])
+def _differs(task: Task, test: Mapping[str, Any], text: str) -> str | None:
+    expected = str(test["output"])
     checker = task.reference.get("checker", "token")
     if checker == "token":
         return compare.by_token(text, expected)
     if checker == "exact":
         return compare.exact(text, expected)
-    if isinstance(checker, Mapping):
+    if isinstance(checker, Mapping) and not task.address:
         return _asked(task, checker, test, text)
+    if task.address:
+        raise GraderError("a remote sandbox compares by token or exact; a checker program needs a local one")
     raise GraderError(f"there is no checker {checker!r}; use token, exact or a program")
 
 
@@ -126,7 +140,7 @@ def _asked(task: Task, checker: Mapping[str, Any], test: Mapping[str, Any], outp
         with borrowed(asked.flavour, task.tier) as server, ready(asked, server) as options:
             if isinstance(options, TestResult):
                 raise GraderError(f"the checker does not compile: {options.reason}")
-            with Box(server, task.limits, **options) as box:
+            with Box(server, task.limits, cutoff=task.cutoff, **options) as box:
                 box.start([given, said, errors])
                 fault = box.wait_ready()
                 ended = TestResult("compile", fault) if fault else None

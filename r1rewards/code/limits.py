@@ -11,14 +11,14 @@ from r1rewards.core.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of one program. A wall-clock limit of `2 * time_s + 1` seconds holds as well; time spent
-    waiting for a core does not count towards it, up to four times as much.
+    """The limits of one program. A wall-clock limit of `2 * time_s + 1` seconds holds as well. Time spent
+    ready to run and waiting for a core counts nowhere: a busy machine changes no verdict.
 
     time_s     processor seconds for one test, of all its processes together
     memory_mb  resident memory of all its processes together, MiB; also what tmpfs adds to it
     output_mb  bytes it may write to one stream or file, MiB
     procs      processes and threads at one time
-    program_s  wall seconds for all tests of the program together
+    program_s  seconds at work or asleep for all tests of the program together
     compile_s  seconds for compiling it
     """
 

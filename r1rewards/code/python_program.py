@@ -1,5 +1,8 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
+# This runs inside, where pathlib is not loaded.
+# ruff: noqa: PTH100, PTH120, PTH123
+
 from __future__ import annotations
 
 import _sitebuiltins
@@ -17,6 +20,16 @@ from types import CodeType
 from typing import Any
 
 _SEED = 0
+#: What the program is called in its working folder: it may read itself, and processes that it spawns do.
+FILE = "program.py"
+
+
+def compiled(source: str) -> CodeType:
+    """The program's code, its text written to `FILE` in the working folder. Raises what the compiler does."""
+    source = source.removeprefix("\ufeff")
+    with open(FILE, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        file.write(source)
+    return compile(source, os.path.abspath(FILE), "exec", dont_inherit=True)
 
 
 def prepare(name: str) -> dict[str, Any]:
@@ -26,7 +39,7 @@ def prepare(name: str) -> dict[str, Any]:
     descriptors are the child's own by now.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = ["program.py"]
+    sys.argv = [FILE]
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
     threading.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
@@ -39,9 +52,16 @@ def prepare(name: str) -> dict[str, Any]:
     return module.__dict__
 
 
+def _prepare_program(name: str, code: CodeType) -> dict[str, Any]:
+    sys.path.insert(0, os.path.dirname(code.co_filename))
+    namespace = prepare(name)
+    namespace["__file__"] = code.co_filename
+    return namespace
+
+
 def run(code: CodeType) -> None:
     """Run the program to the end of its life, exit handlers and buffers included; does not return."""
-    namespace = prepare("__main__")
+    namespace = _prepare_program("__main__", code)
     status = 0
     try:
         exec(code, namespace)  # noqa: S102 - this process is the sandbox
@@ -61,7 +81,7 @@ def _show(error: BaseException) -> None:
 
 def load(code: CodeType) -> dict[str, Any]:
     """Import the program rather than start it, so its `__main__` part does not run; ends where that fails."""
-    namespace = prepare("program")
+    namespace = _prepare_program("program", code)
     try:
         exec(code, namespace)  # noqa: S102 - this process is the sandbox
     except BaseException as error:  # noqa: BLE001 - reported to the reader through the exit code and stderr
@@ -87,6 +107,8 @@ def finish(namespace: dict[str, Any], status: int) -> int:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
         status = flush(status)
+        # A stream that the program put in its place may not work without the program's names.
+        sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
         for name in [name for name in namespace if name != "__builtins__"]:
             namespace[name] = None
         gc.collect()

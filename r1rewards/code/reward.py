@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial as partial_of
+from typing import Any, ClassVar, TypeVar
 
+from r1rewards.code import remote
+from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.extract import FAULTS, extract
 from r1rewards.code.grade import grade
 from r1rewards.code.languages import Language, language_of
@@ -19,6 +23,8 @@ from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.verdict import Verdict, timed
 
+T = TypeVar("T")
+
 
 def check(
     program_or_response: str,
@@ -27,6 +33,7 @@ def check(
     limits: Mapping[str, Any] | None = None,
     isolation: str = "auto",
     partial: bool = False,
+    cutoff: Cutoff | None = None,
 ) -> Verdict:
     """1 if the program passes every test of `reference`, else 0; with `partial`, the share that it passes.
 
@@ -34,16 +41,19 @@ def check(
     reference  {"tests": [{"input", "output"}]} or {"asserts": [...], "setup": "..."}; optional "lang",
                "limits" and "checker" (see the package's guide)
     limits     override those of the reference; see `Limits`
-    isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of
+    isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of; or
+               the address of a SandboxFusion server, "http://host:8080", which then runs the program
+    cutoff     the batch that this is part of; when that is over, the verdict is an error
 
     An error verdict means that the tests, the sandbox or the machine failed, so that nothing is known of
     the program. Raises UserError for limits or an isolation that cannot be.
     """
     tier = _tier(isolation)
+    address = isolation if tier == remote.TIER else ""
     try:
         lang = language_of(reference)
         source = _source(program_or_response, lang.name)
-        return grade(_task(source, reference, lang, limits, tier, partial))
+        return grade(_task(source, reference, lang, limits, tier, partial, cutoff or Cutoff(), address))
     except GraderError as error:
         return Verdict.error(str(error), "code/reference")
 
@@ -59,20 +69,90 @@ def check_many(
 ) -> list[Verdict]:
     """`check` for many (program, reference) pairs on all cores; the verdicts in the order of the items.
 
-    deadline_s  wall seconds for the batch; a program that has not begun by then gets an error verdict
+    items       taken as they are needed, a few ahead of what runs
+    workers     how many programs at one time; one for each core if None
+    deadline_s  wall seconds for the batch; a program that has not ended by then gets an error verdict
     """
-    _tier(isolation)
-    ends = time.monotonic() + deadline_s if deadline_s is not None else None
+    return _check_many(
+        items, Cutoff(deadline_s), workers, limits=limits, isolation=isolation, partial=partial
+    )
 
-    def one(item: tuple[str, Mapping[str, Any]]) -> Verdict:
-        if ends is not None and time.monotonic() > ends:
-            return Verdict.error("not begun before the batch's deadline", "code/deadline")
+
+async def acheck(
+    program_or_response: str,
+    reference: Mapping[str, Any],
+    *,
+    limits: Mapping[str, Any] | None = None,
+    isolation: str = "auto",
+    partial: bool = False,
+) -> Verdict:
+    """`check` without holding up the event loop; ends the program when the task is cancelled."""
+    cutoff = Cutoff()
+    work = partial_of(
+        check,
+        program_or_response,
+        reference,
+        limits=limits,
+        isolation=isolation,
+        partial=partial,
+        cutoff=cutoff,
+    )
+    return await _in_thread(work, cutoff)
+
+
+async def acheck_many(
+    items: Iterable[tuple[str, Mapping[str, Any]]],
+    *,
+    limits: Mapping[str, Any] | None = None,
+    isolation: str = "auto",
+    partial: bool = False,
+    workers: int | None = None,
+    deadline_s: float | None = None,
+) -> list[Verdict]:
+    """`check_many` without holding up the event loop; ends its programs when the task is cancelled."""
+    cutoff = Cutoff(deadline_s)
+    work = partial_of(
+        _check_many, items, cutoff, workers, limits=limits, isolation=isolation, partial=partial
+    )
+    return await _in_thread(work, cutoff)
+
+
+async def _in_thread(work: Callable[[], T], cutoff: Cutoff) -> T:
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        cutoff.call_off()
+        raise
+
+
+def _check_many(
+    items: Iterable[tuple[str, Mapping[str, Any]]], cutoff: Cutoff, workers: int | None, **options: Any
+) -> list[Verdict]:
+    _tier(options["isolation"])
+    workers = workers or len(os.sched_getaffinity(0))
+    verdicts: dict[int, Verdict] = {}
+    running: dict[Future[Verdict], int] = {}
+
+    def one(program: str, reference: Mapping[str, Any]) -> Verdict:
         started = time.monotonic()
-        verdict = check(item[0], item[1], limits=limits, isolation=isolation, partial=partial)
+        verdict = check(program, reference, cutoff=cutoff, **options)
         return timed(verdict, time.monotonic() - started)
 
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)), "code-reward") as pool:
-        return list(pool.map(one, items))
+    def collect(return_when: str) -> None:
+        for future in wait(running, return_when=return_when).done:
+            verdicts[running.pop(future)] = future.result()
+
+    with ThreadPoolExecutor(workers, "code-reward") as pool:
+        try:
+            for index, (program, reference) in enumerate(items):
+                running[pool.submit(one, program, reference)] = index
+                if len(running) >= 2 * workers:
+                    collect(FIRST_COMPLETED)
+            collect(ALL_COMPLETED)
+        except BaseException:
+            cutoff.call_off()  # nobody waits for the rest
+            raise
+    return [verdicts[index] for index in sorted(verdicts)]
 
 
 class CodeReward(Reward):
@@ -133,6 +213,8 @@ class CodeReward(Reward):
 
 
 def _tier(isolation: str) -> str:
+    if remote.is_address(isolation):
+        return remote.TIER
     tier = POOL.tier(isolation)
     if tier == "C":
         warnings.warn("programs run without isolation and can read and write your files", stacklevel=3)
@@ -146,6 +228,8 @@ def _task(
     limits: Mapping[str, Any] | None,
     tier: str,
     partial: bool,
+    cutoff: Cutoff,
+    address: str,
 ) -> Task:
     kinds = [kind for kind in ("tests", "asserts") if kind in reference]
     if len(kinds) != 1:
@@ -164,7 +248,7 @@ def _task(
         merged = Limits.of(own, limits)
     except UserError as error:
         raise GraderError(str(error)) from error
-    return Task(source, reference, language, merged, tier, partial)
+    return Task(source, reference, language, merged, tier, partial, cutoff, address)
 
 
 def _source(text: str, lang: str) -> str:

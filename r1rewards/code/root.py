@@ -29,18 +29,32 @@ def enter(paths: Iterable[str]) -> None:
     uid, gid = os.getuid(), os.getgid()
     spaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
     if uid == 0:
-        kernel.unshare(spaces)
-        _build(paths)
+        privileged = _unshared(spaces)
+        if privileged:
+            _Places(paths).build()
         os.setgroups([])
         os.setresgid(BOX_ID, BOX_ID, BOX_ID)
         os.setresuid(BOX_ID, BOX_ID, BOX_ID)
         kernel.set_dumpable(True)  # the change of user took it away, and with it our own /proc files
-        kernel.unshare(kernel.CLONE_NEWUSER)
-        _map_user(BOX_ID, BOX_ID)
-    else:
-        kernel.unshare(kernel.CLONE_NEWUSER | spaces)
-        _map_user(uid, gid)
-        _build(paths)
+        uid, gid = BOX_ID, BOX_ID
+        if privileged:
+            kernel.unshare(kernel.CLONE_NEWUSER)
+            _map_user(uid, gid)
+            return
+        if not os.access(os.__file__, os.R_OK):
+            raise OSError(f"{os.path.dirname(os.__file__)} must be readable by every user")
+    kernel.unshare(kernel.CLONE_NEWUSER | spaces)
+    _map_user(uid, gid)
+    _Places(paths).build()
+
+
+def _unshared(spaces: int) -> bool:
+    """Whether this root could leave the namespaces; that of a plain container may not."""
+    try:
+        kernel.unshare(spaces)
+    except PermissionError:
+        return False
+    return True
 
 
 def _map_user(uid: int, gid: int) -> None:
@@ -56,59 +70,62 @@ def _map_user(uid: int, gid: int) -> None:
             os.close(file)
 
 
-def _build(paths: Iterable[str]) -> None:
-    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-    socket.sethostname("box")
-    # The sources are opened before the new root covers whatever lies below it.
-    real: dict[str, int] = {}
-    links: dict[str, str] = {}
-    for path in (*paths, *(f"/dev/{name}" for name in DEVICES)):
-        _resolve(path, real, links)
-    for path in [path for path in real if any(path.startswith(other + "/") for other in real)]:
-        os.close(real.pop(path))  # it comes with the folder that it lies in
-    kernel.mount("box", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
-    for folder in ("proc", "tmp", "box", "dev"):
-        os.mkdir(f"{_ROOT}/{folder}")
-    for path in sorted(real):
-        target = _ROOT + path
-        source = f"/proc/self/fd/{real[path]}"
-        if stat.S_ISDIR(os.fstat(real[path]).st_mode):
-            os.makedirs(target, exist_ok=True)
-        else:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-        kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
-    for number in real.values():
-        os.close(number)
-    for path, text in {**links, **{f"/dev/{name}": text for name, text in _LINKS.items()}}.items():
-        os.makedirs(os.path.dirname(_ROOT + path), exist_ok=True)
-        if not os.path.lexists(_ROOT + path):
-            os.symlink(text, _ROOT + path)
-    os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
-    os.symlink("/tmp", f"{_ROOT}/dev/shm")
-    kernel.make_read_only(_ROOT, devices=True)
-    for path in real:
-        if not path.startswith("/dev/"):
-            kernel.make_read_only(_ROOT + path)
-    # Not for programs: each box covers it with its own. But the kernel gives a user namespace a /proc of
-    # its own only where it can already see a whole one.
-    kernel.mount("/proc", f"{_ROOT}/proc", None, kernel.MS_BIND | kernel.MS_REC)
-    kernel.pivot_root(_ROOT)
+class _Places:
+    """What the new root will hold: open handles, taken before it covers whatever lies below it."""
 
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._real: dict[str, int] = {}
+        self._links = {f"/dev/{name}": text for name, text in _LINKS.items()}
+        for path in (*paths, *(f"/dev/{name}" for name in DEVICES)):
+            self._resolve(path)
+        for path in [
+            path for path in self._real if any(path.startswith(f"{other}/") for other in self._real)
+        ]:
+            os.close(self._real.pop(path))  # it comes with the folder that it lies in
 
-def _resolve(path: str, real: dict[str, int], links: dict[str, str]) -> None:
-    """Note how to rebuild `path`: each link on the way as a link, and an open handle on what it leads to."""
-    for _ in range(40):
-        done = ""
-        for part in path.strip("/").split("/"):
-            done += "/" + part
-            if os.path.islink(done):
-                links[done] = os.readlink(done)
-                rest = path[len(done) :]
-                joined = os.path.join(os.path.dirname(done), links[done])
-                path = os.path.normpath(joined) + rest
+    def _resolve(self, path: str) -> None:
+        """Note how to rebuild `path`: each link on the way as a link, and a handle on what it leads to."""
+        for _ in range(40):
+            done = ""
+            for part in path.strip("/").split("/"):
+                done += "/" + part
+                if os.path.islink(done):
+                    self._links[done] = os.readlink(done)
+                    joined = os.path.join(os.path.dirname(done), self._links[done])
+                    path = os.path.normpath(joined) + path[len(done) :]
+                    break
+            else:
                 break
-        else:
-            break
-    if path not in real and os.path.exists(path):
-        real[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if path not in self._real and os.path.exists(path):
+            self._real[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+    def build(self) -> None:
+        """Make the new root of this mount namespace, and enter it."""
+        kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+        socket.sethostname("box")
+        kernel.mount("box", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
+        for folder in ("proc", "tmp", "box", "dev"):
+            os.mkdir(f"{_ROOT}/{folder}")
+        for path in sorted(self._real):
+            target, handle = _ROOT + path, self._real[path]
+            if stat.S_ISDIR(os.fstat(handle).st_mode):
+                os.makedirs(target, exist_ok=True)
+            else:
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            kernel.mount(f"/proc/self/fd/{handle}", target, None, kernel.MS_BIND | kernel.MS_REC)
+            os.close(handle)
+        for path, text in self._links.items():
+            os.makedirs(os.path.dirname(_ROOT + path), exist_ok=True)
+            if not os.path.lexists(_ROOT + path):
+                os.symlink(text, _ROOT + path)
+        os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
+        os.symlink("/tmp", f"{_ROOT}/dev/shm")
+        kernel.make_read_only(_ROOT, devices=True)
+        for path in self._real:
+            if not path.startswith("/dev/"):
+                kernel.make_read_only(_ROOT + path)
+        # Not for programs: each box covers it with its own. But the kernel gives a user namespace a /proc
+        # of its own only where it can already see a whole one.
+        kernel.mount("/proc", f"{_ROOT}/proc", None, kernel.MS_BIND | kernel.MS_REC)
+        kernel.pivot_root(_ROOT)

@@ -33,8 +33,6 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "shmctl": (31, 195), "semget": (64, 190), "semctl": (66, 191), "msgget": (68, 186),
     "msgsnd": (69, 189), "mq_open": (240, 180), "setxattr": (188, 5), "lsetxattr": (189, 6),
     "fsetxattr": (190, 7), "setxattrat": (463, 463), "vmsplice": (278, 75),
-    # the network, and sockets of families that are not namespaced
-    "socket": (41, 198),
     # parts of the kernel that a program under test has no use for
     "bpf": (321, 280), "perf_event_open": (298, 241), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "userfaultfd": (323, 282),
@@ -57,7 +55,8 @@ SELF_ONLY = {
     "setpriority": (141, 140, 1),
 }
 _CLONE, _CLONE3 = (56, 220), (435, 435)
-_SOCKETPAIR = (53, 199)
+#: Sockets of the local family only: others are the network, or are not namespaced.
+_SOCKET, _SOCKETPAIR = (41, 198), (53, 199)
 #: Without a pid namespace nothing else ends what a program leaves behind, so it may not fork or kill.
 FORKS = {"fork": (57, None), "vfork": (58, None)}
 KILLS = {
@@ -109,6 +108,8 @@ def _rules(column: int, pid: int | None) -> dict[int, list[_Instruction]]:
     rules = {
         _CLONE[column]: [*clone, *_returns(_ALLOW)],
         _CLONE3[column]: _returns(_ENOSYS),  # its flags lie in memory, where no filter can look
+        # Without a mount namespace a local socket reaches the host's services by their paths.
+        _SOCKET[column]: _argument_equals(0, _AF_UNIX) if pid is None else _returns(_EPERM),
         _SOCKETPAIR[column]: _argument_equals(0, _AF_UNIX),
         **{numbers[column]: _argument_equals(numbers[2], 0) for numbers in SELF_ONLY.values()},
     }

@@ -12,12 +12,15 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from r1rewards.code import languages, zygote
+from r1rewards.code.box import PATIENCE
+from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.limits import Limits
 from r1rewards.core.errors import GraderError, UserError
 
@@ -32,6 +35,8 @@ _START_S = 60.0
 _BOXES_PER_SERVER = 2000
 #: A box that stays silent for this much longer than its limits allow is taken for broken.
 _GRACE_S = 30.0
+#: How often one who waits looks whether the batch is over.
+_LOOK_S = 0.2
 
 
 class BoxLost(GraderError):
@@ -154,17 +159,25 @@ def _turns() -> threading.BoundedSemaphore:
 
 
 class Pool:
-    """Idle servers by kind. A borrowed server serves one program; any thread may borrow.
-
-    turns  how many programs may run at one time, however many threads ask; the others wait, unhurried
-    """
+    """Idle servers by kind. A borrowed server serves one program; any thread may borrow."""
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, str], list[Server]] = {}
         self._lock = threading.Lock()
-        self.turns = _turns()
+        self._turns = _turns()
         self._tier: str | None = None
         self._why_not: dict[str, str] = {}
+
+    @contextmanager
+    def turn(self, cutoff: Cutoff) -> Iterator[None]:
+        """Wait for a turn: only so many programs run at one time, however many threads ask."""
+        turns = self._turns
+        while not turns.acquire(timeout=_LOOK_S):
+            cutoff.check()
+        try:
+            yield
+        finally:
+            turns.release()
 
     def borrow(self, flavour: str, tier: str) -> Server:
         while True:
@@ -187,7 +200,10 @@ class Pool:
     def tier(self, isolation: str) -> str:
         """The tier that `isolation` asks for here; refuses what is not safe unless it says so."""
         if isolation not in ISOLATIONS:
-            raise UserError(f"isolation is {isolation!r}; it must be one of {', '.join(ISOLATIONS)}")
+            raise UserError(
+                f"isolation is {isolation!r}; it must be one of {', '.join(ISOLATIONS)}, or the address of a"
+                " SandboxFusion server"
+            )
         if isolation == "unsafe":
             return "C"
         best, why_not = self.best_tier()
@@ -236,7 +252,7 @@ class Pool:
 
     def after_fork(self) -> None:
         idle, self._idle = self._idle, {}
-        self._lock, self.turns = threading.Lock(), _turns()
+        self._lock, self._turns = threading.Lock(), _turns()
         for servers in idle.values():
             for server in servers:
                 server.forget()
@@ -281,8 +297,9 @@ class Box:
         tests: dict[str, Any] | None = None,
         address_space: bool = True,
         program: int | None = None,
+        cutoff: Cutoff | None = None,
     ) -> None:
-        self._limits = limits
+        self._limits, self._cutoff = limits, cutoff or Cutoff()
         self._scratch = (
             tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if server.tier != "A" else None
         )
@@ -321,7 +338,7 @@ class Box:
         if self._compiled:
             return None
         wait_s = 4 * self._limits.compile_s + _GRACE_S  # seconds of a clock: a loaded machine is no fault
-        if not _readable(self._socket.fileno(), wait_s):
+        if not self._awaited(wait_s):
             return f"the compiler did not come to an end in {wait_s:g} s"
         answer = self._receive(0)
         if answer is None:
@@ -333,14 +350,23 @@ class Box:
 
     def outcome(self, timeout_s: float | None = None) -> dict[str, Any]:
         """What became of the test that `start` began."""
-        answer = self._receive(timeout_s or 8 * self._limits.wall_s + _GRACE_S)
+        answer = self._receive(timeout_s or PATIENCE * self._limits.wall_s + _GRACE_S)
         if answer is None:
             raise BoxLost("the box ended or fell silent in a test")
         return answer
 
+    def _awaited(self, timeout_s: float) -> bool:
+        """Whether the box says something in time. Raises CutOff where the batch ends first."""
+        ends = time.monotonic() + timeout_s
+        while not _readable(self._socket.fileno(), max(0.0, min(_LOOK_S, ends - time.monotonic()))):
+            self._cutoff.check()
+            if time.monotonic() >= ends:
+                return False
+        return True
+
     def _receive(self, timeout_s: float) -> dict[str, Any] | None:
         try:
-            data = self._socket.recv(1 << 16) if _readable(self._socket.fileno(), timeout_s) else b""
+            data = self._socket.recv(1 << 16) if self._awaited(timeout_s) else b""
         except OSError:
             data = b""
         return json.loads(data) if data else None

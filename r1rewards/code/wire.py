@@ -6,7 +6,7 @@ about its length or a string that is something else cannot cross, for only conte
 
     1, 2.5, "x", None, True, [..]     as in JSON
     {"t": "tuple", "v": [..]}         any other type, see `_DECODERS`
-    {"t": "object", "id": 7, ...}     an object that stays on the other side; equal to nothing here
+    {"t": "object", "id": 7, ...}     an object that stays on the other side; `iterator` and `awaitable` too
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import collections
 import datetime
 import decimal
 import fractions
+import functools
 import json
+import keyword
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,9 +33,34 @@ MAX_DRAWN = 100_000
 _SMALL = 1 << 53
 #: Kinds of numpy arrays that cross: of numbers, truth values and text. One of objects could hold anything.
 _ARRAYS = frozenset("biufcU")
-_TYPES: dict[str, type] = {
-    kind.__name__: kind for kind in (int, float, complex, str, bytes, bool, list, tuple, dict, set, frozenset)
+_DTYPE = re.compile(r"[<>|=]?[biufcU]\d{1,5}")
+#: Values that the side which is given one may change.
+MUTABLE: tuple[type, ...] = (
+    collections.Counter,
+    collections.defaultdict,
+    collections.OrderedDict,
+    collections.deque,
+    list,
+    dict,
+    set,
+    bytearray,
+)
+#: The types that cross as themselves.
+TYPES: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        *(int, float, complex, str, bytes, bool, tuple, frozenset, range, object, type(None), *MUTABLE),
+        *(decimal.Decimal, fractions.Fraction),
+        *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+    )
 }
+#: Values that cross by their content, also where a class of the program's own adds to them.
+IMMUTABLE: tuple[type, ...] = (
+    *(bool, int, float, complex, str, bytes, tuple, frozenset, range, decimal.Decimal, fractions.Fraction),
+    *(datetime.date, datetime.time, datetime.timedelta, type({}.keys()), type({}.values()), type({}.items())),
+)
+#: What stays where it is and is spoken of by its number.
+_HELD = frozenset({"object", "iterator", "awaitable"})
 
 
 class Unsendable(Exception):
@@ -44,7 +72,9 @@ class Malformed(Exception):
 
 
 class Encoder:
-    """Turns values into messages. `keep` names an object that stays here; None where none may."""
+    """Turns values into messages. `keep` is asked of all but exact plain types: what to send for an object
+    that stays here, or None for one that crosses by its content or not at all.
+    """
 
     def __init__(self, keep: Callable[[Any], dict[str, Any] | None]) -> None:
         self._keep = keep
@@ -61,21 +91,27 @@ class Encoder:
             return value if -_SMALL < value < _SMALL else {"t": "int", "v": hex(value)}
         if kind is list:
             return [self.encode(item, depth + 1) for item in value]
-        kept = self._keep(value) if not isinstance(value, _PLAIN) else None
+        kept = self._keep(value) if kind not in _EXACT else None
         return kept if kept is not None else self._tagged(value, depth + 1)
 
     def _tagged(self, value: Any, depth: int) -> Any:
+        if isinstance(value, tuple) and (fields := getattr(type(value), "_fields", None)):
+            names = [type(value).__name__, *fields]
+            return {"t": "namedtuple", "v": [names, [self.encode(item, depth) for item in value]]}
         for kind, name in _CONTAINERS.items():
             if isinstance(value, kind):
                 return {"t": name, "v": [self.encode(item, depth) for item in value]}
         if isinstance(value, dict):
             flat = [self.encode(part, depth) for pair in dict.items(value) for part in pair]
+            if isinstance(value, collections.defaultdict):
+                made = value.default_factory
+                return {"t": "defaultdict", "v": [_type(made) if isinstance(made, type) else None, *flat]}
             return {"t": _MAPPINGS.get(type(value), "dict"), "v": flat}
         for kind, describe in _SCALARS.items():
             if isinstance(value, kind):
                 return describe(value)
-        if isinstance(value, type) and _TYPES.get(value.__name__) is value:
-            return {"t": "type", "v": value.__name__}
+        if isinstance(value, type) and (named := _type(value)):
+            return named
         return self._numpy(value, depth) or self._iterated(value, depth)
 
     def _numpy(self, value: Any, depth: int) -> Any:
@@ -84,9 +120,10 @@ class Encoder:
         numpy = sys.modules["numpy"]
         if isinstance(value, numpy.generic):
             item = value.item()
-            return {"t": "number", "v": self.encode(item, depth)} if type(item) in _TYPES.values() else None
-        if isinstance(value, numpy.ndarray) and value.dtype.kind in _ARRAYS:
-            return {"t": "array", "v": self.encode(value.tolist(), depth), "dtype": str(value.dtype)}
+            return {"t": "number", "v": self.encode(item, depth)} if type(item) in TYPES.values() else None
+        if is_plain_array(value):
+            items = self.encode(value.ravel().tolist(), depth)
+            return {"t": "array", "v": [value.dtype.str, list(value.shape), items]}
         return None
 
     def _iterated(self, value: Any, depth: int) -> Any:
@@ -97,7 +134,16 @@ class Encoder:
             drawn.append(self.encode(item, depth))
             if len(drawn) >= MAX_DRAWN:
                 break
-        return {"t": "iterator", "v": drawn}
+        return {"t": "drawn", "v": drawn}
+
+
+def is_plain_array(value: Any) -> bool:
+    """Whether `value` is a numpy array, of what crosses; numpy is loaded."""
+    return isinstance(value, sys.modules["numpy"].ndarray) and value.dtype.kind in _ARRAYS
+
+
+def _type(kind: type) -> dict[str, Any] | None:
+    return {"t": "type", "v": kind.__name__} if TYPES.get(kind.__name__) is kind else None
 
 
 _CONTAINERS: dict[type[Iterable[Any]], str] = {
@@ -113,7 +159,6 @@ _CONTAINERS: dict[type[Iterable[Any]], str] = {
 _MAPPINGS: dict[type, str] = {
     collections.OrderedDict: "OrderedDict",
     collections.Counter: "Counter",
-    collections.defaultdict: "defaultdict",
 }
 _SCALARS: dict[type, Callable[[Any], Any]] = {
     # Subclasses of the exact types cross as what they hold: what they add is the program's own word.
@@ -135,7 +180,7 @@ _SCALARS: dict[type, Callable[[Any], Any]] = {
         "v": [value.days, value.seconds, value.microseconds],
     },
 }
-_PLAIN = (*_CONTAINERS, dict, *_SCALARS)
+_EXACT = frozenset({*_CONTAINERS, *_MAPPINGS, *_SCALARS, dict, collections.defaultdict})
 
 
 class Decoder:
@@ -153,7 +198,7 @@ class Decoder:
         if kind is not dict:
             return data
         tag = data.get("t")
-        if tag == "object":
+        if isinstance(tag, str) and tag in _HELD:
             return self._resolve(data)
         decoder = _DECODERS.get(tag) if isinstance(tag, str) else None
         if decoder is None:
@@ -161,7 +206,7 @@ class Decoder:
         value = data.get("v")
         if tag in _OF_VALUES:
             value = self.decode(value, depth + 1)
-            if tag not in ("number", "array") and type(value) is not list:
+            if tag != "number" and type(value) is not list:
                 raise Malformed(f"a {tag} that is none")
         try:
             return decoder(value)
@@ -173,13 +218,36 @@ def _pairs(flat: list[Any]) -> dict[Any, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _array(value: Any) -> Any:
-    if "numpy" not in sys.modules:
-        return value
-    array = sys.modules["numpy"].array(value)
-    if array.dtype.kind not in _ARRAYS:
+def _defaultdict(value: list[Any]) -> Any:
+    if value[0] is not None and value[0] not in TYPES.values():
+        raise TypeError("not a type")
+    return collections.defaultdict(value[0], _pairs(value[1:]))
+
+
+@functools.lru_cache(1024)
+def _tuple_type(name: str, *fields: str) -> type:
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in (name, *fields)):
+        raise ValueError("not names")
+    return collections.namedtuple(name, fields)
+
+
+def _namedtuple(value: list[Any]) -> Any:
+    names, items = value
+    if not all(type(part) is str for part in names):
+        raise TypeError("not names")
+    return _tuple_type(*names)(*items)
+
+
+def _array(value: list[Any]) -> Any:
+    dtype, shape, items = value
+    if not (type(dtype) is str and _DTYPE.fullmatch(dtype) and type(items) is list):
         raise TypeError("not an array of plain values")
-    return array
+    if "numpy" not in sys.modules:
+        return items
+    # A tuple, a list or an object among the items must not make an array of something else.
+    if not all(type(item) in (int, float, complex, bool, str) for item in items):
+        raise TypeError("not an array of plain values")
+    return sys.modules["numpy"].array(items, dtype=dtype).reshape(shape)
 
 
 def _number(value: Any) -> Any:
@@ -188,23 +256,24 @@ def _number(value: Any) -> Any:
     return value
 
 
-_OF_VALUES = frozenset(
-    {"list", "tuple", "set", "frozenset", "deque", "iterator", "keys", "items", "dict", "number", "array"}
-    | set(_MAPPINGS.values())
-)
+_OF_VALUES = frozenset({
+    "list", "tuple", "set", "frozenset", "deque", "drawn", "keys", "items", "dict", "number", "array",
+    "namedtuple", "defaultdict", "OrderedDict", "Counter",
+})  # fmt: skip
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "list": list,
     "tuple": tuple,
     "set": set,
     "frozenset": frozenset,
     "deque": collections.deque,
-    "iterator": iter,
+    "drawn": iter,
     "keys": lambda value: dict.fromkeys(value).keys(),
     "items": lambda value: dict(value).items(),
     "dict": _pairs,
     "OrderedDict": lambda value: collections.OrderedDict(_pairs(value)),
     "Counter": lambda value: collections.Counter(_pairs(value)),
-    "defaultdict": lambda value: collections.defaultdict(None, _pairs(value)),
+    "defaultdict": _defaultdict,
+    "namedtuple": _namedtuple,
     "number": _number,
     "array": _array,
     "int": lambda value: int(value, 16),
@@ -218,7 +287,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "date": datetime.date.fromisoformat,
     "time": datetime.time.fromisoformat,
     "timedelta": lambda value: datetime.timedelta(*value),
-    "type": lambda value: _TYPES[value],
+    "type": lambda value: TYPES[value],
 }
 
 

@@ -70,7 +70,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
             marked = {field.name for field in schema if (field.metadata or {}).get(b"r1kit") == b"json"}
             for batch in file.iter_batches(CHUNK_ROWS):
                 yield from _decode(batch, marked)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:  # the second for pages that cannot be decoded
         raise UserError(
             f"{path}: not a complete Parquet file ({str(error).splitlines()[0]}); make it again"
         ) from None

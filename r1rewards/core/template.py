@@ -12,6 +12,7 @@ The parser only searches for fixed strings, so it is linear in the text whatever
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,8 @@ class Template:
         prefilled  the chat template already wrote the opening tag into the prompt, so that the completion
                    starts inside the thinking; the tag is accepted, not required. Without thinking the
                    chat template closes what it opened, and the completion is only the answer.
-        thinking   False where the row says `thinking: none`: then only an answer is well formed.
+        thinking   False where the row says `thinking: none`: then only an answer is well formed, alone or
+                   after the empty pair of tags that some chat templates write.
         """
         head, tail = self.reasoning_tags
         if prefilled and thinking and not text.lstrip().startswith(head):
@@ -135,12 +137,14 @@ class Template:
             faults.add("no_reasoning")
         if opened > 0 and text[:opened].strip():
             faults.add("text_outside")
+            if any(tag in text[:opened] for tag in self.answer_tags or ()):
+                faults.add("wrong_order")
         answer = self._answer(rest, reasoning, faults)
-        if not thinking and reasoning.strip():
+        if not thinking and not _blank(reasoning):
             faults.add("unwanted_reasoning")
-        elif thinking and opened >= 0 and not reasoning.strip():
+        elif thinking and opened >= 0 and _blank(reasoning):
             faults.add("empty_reasoning")
-        if not answer and "unclosed_reasoning" not in faults:
+        if _blank(answer) and "unclosed_reasoning" not in faults:
             faults.add("empty_answer")
         ordered = tuple(name for name in FAULTS if name in faults)
         return Trace(reasoning.strip(), answer, not ordered, ordered)
@@ -167,6 +171,16 @@ class Template:
         if rest[closed + len(tail) :].strip():
             faults.add("text_outside")
         return rest[opened + len(head) : closed].strip()
+
+
+#: A character that can be seen; white space and invisible characters are nothing.
+_VISIBLE = re.compile(
+    "[^\\s\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0]"
+)
+
+
+def _blank(text: str) -> bool:
+    return _VISIBLE.search(text) is None
 
 
 def _prompts(reasoning: tuple[str, str], answer: tuple[str, str] | None) -> dict[str, tuple[str, str]]:

@@ -5,15 +5,12 @@
     pairs = Judge(PREFERENCE, parse.preference, engine)    # pairwise, Arena-Hard's labels
     verdicts = pairs.ask([{"question": ..., "answer_a": ..., "answer_b": ...}])
 
-The text under judgement is hostile: it may say "this answer is correct". It is fenced by lines whose tag is
-derived from the text itself, so that no text can close its own fence, and tokens that chat templates use to
-separate turns are broken up. A reply that is not in form is asked for again, then it is an error verdict.
+The text under judgement is hostile: it may say "this answer is correct". `r1rewards.llm.prompt_file` fences
+it in. A reply that is not in form is asked for again, then it is an error verdict.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,6 +23,7 @@ from r1rewards.core.settings import suggest
 from r1rewards.core.verdict import Verdict
 from r1rewards.judge import parse
 from r1rewards.llm import LanguageModel, Request, Sampling
+from r1rewards.llm.prompt_file import PromptFile
 
 __all__ = ["PREFERENCE", "Judge", "correctness", "harmlessness", "helpfulness", "judged", "parse"]
 
@@ -38,15 +36,11 @@ PREFERENCE = Path(__file__).with_name("preference.txt")
 #: Samples judged together by `judged`.
 BATCH = 512
 
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-_TURN_TOKEN = re.compile(r"<(?=[|｜]|/?s>|[be]os>|(?:start|end)_of_turn>)|\[(?=/?INST\])")
-
 
 class Judge:
     """One prompt and one parser over one model.
 
-    prompt_file  text with `{{name}}` where the fenced material of that name goes, and `{{tag}}` for the tag
-                 of the fence
+    prompt_file  see `r1rewards.llm.prompt_file`
     parser       the reply as a verdict, None where it is not in form
     retries      how often a reply that is not in form is asked for again, each time with another seed
     """
@@ -60,16 +54,12 @@ class Judge:
         sampling: Sampling = SAMPLING,
         retries: int = 2,
     ) -> None:
-        try:
-            self._prompt = Path(prompt_file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"the prompt {prompt_file} of the judge cannot be read: {error}") from None
-        self._prompt_file, self._parser, self._model = prompt_file, parser, model
+        self._prompt, self._parser, self._model = PromptFile(prompt_file), parser, model
         self._sampling, self._retries = sampling, retries
 
     def ask(self, materials: Sequence[Mapping[str, str]]) -> list[Verdict]:
         """One verdict for each mapping of names to texts. The same material gets the same seeds anywhere."""
-        prompts = [self.prompt(material) for material in materials]
+        prompts = [self._prompt.fill(material) for material in materials]
         verdicts: dict[int, Verdict] = {}
         replies: dict[int, str] = {}
         for attempt in range(self._retries + 1):
@@ -83,37 +73,11 @@ class Judge:
                     verdicts[i] = verdict
         return [verdicts.get(i) or self._failure(replies.get(i)) for i in range(len(prompts))]
 
-    def prompt(self, material: Mapping[str, str]) -> str:
-        """The prompt about this material."""
-        texts = {name: _TURN_TOKEN.sub(lambda m: m[0] + " ", text) for name, text in material.items()}
-        tag = _fence_tag(texts)
-
-        def fill(match: re.Match[str]) -> str:
-            name = match[1]
-            if name == "tag":
-                return tag
-            if name not in texts:
-                known = [*texts, "tag"]
-                raise UserError(f"{self._prompt_file}: nothing fills {{{{{name}}}}}{suggest(name, known)}")
-            return f"<<<{name} {tag}>>>\n{texts[name]}\n<<<end of {name} {tag}>>>"
-
-        return _PLACEHOLDER.sub(fill, self._prompt)
-
     def _failure(self, reply: str | None) -> Verdict:
         if reply is None:
             return Verdict.error("the judge gave no reply", "no_reply")
         problem = f"the judge did not answer in form, asked {self._retries + 1} times"
         return Verdict.error(problem, "form", reply=reply[-500:])
-
-
-def _fence_tag(texts: Mapping[str, str]) -> str:
-    """16 hex digits that stand in none of the texts: a hash of them all, so that none could foresee it."""
-    digest = hashlib.blake2b(digest_size=8)
-    for text in texts.values():
-        digest.update(len(text).to_bytes(8, "big") + text.encode(errors="surrogatepass"))
-    while any(digest.hexdigest() in text for text in texts.values()):
-        digest.update(b"again")
-    return digest.hexdigest()
 
 
 def _correctness_material(sample: Sample) -> Mapping[str, str] | Verdict:

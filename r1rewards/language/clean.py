@@ -47,7 +47,12 @@ _OPENING = re.compile(r"```|~~~|`|\$\$|\$|\\\[|\\\(|\\begin\{|\\[A-Za-z]+|</?[A-
 _CLOSING = {"```": "```", "~~~": "~~~", "$$": "$$", "\\[": "\\]", "\\(": "\\)", "\\begin{": "\\end{"}
 #: How far an inline `$` or backtick may be from its partner.
 _INLINE_REACH = 400
-_MATH_TEXT = re.compile(r"\\(?:text[a-z]*|mbox|hbox|fbox|intertext)\s*\{([^{}]*)\}")
+_MATH_TEXT = re.compile(
+    r"\\(?:text[a-z]*|mbox|hbox|fbox|intertext|math(?:rm|it|bf|sf)(?=\s*\{[^{}]{0,200}[a-z] +[a-z]))"
+    r"\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+)
+#: Six words in a row are prose, also where the marks around them say that they are math or code.
+_PROSE = re.compile(r"(?<![^\W\d_])(?:[^\W\d_]{2,}[,;:]?(?:[ ]|\\[ ,;])+){5,}[^\W\d_]{2,}")
 _CODE_TEXT = re.compile(
     r'(?s:"""(.*?)(?:"""|\Z))|(?s:/\*(.*?)(?:\*/|\Z))|(?s:<!--(.*?)(?:-->|\Z))'
     r"|#([^\n]*)|//([^\n]*)|\"([^\"\n]*)\"?|'([^'\n]*)'?"
@@ -105,11 +110,14 @@ def _plain(text: str, odd: NDArray[np.intp]) -> str:
 
 
 def _one_alphabet(word: str) -> str:
-    """The word in the alphabet that most of its letters are of, as far as the others look like it."""
+    """The word in the alphabet that all its letters look like, or else in that of most of them."""
     latin = sum(letter < "\u0250" for letter in word)
     if latin in (0, len(word)):
         return word
-    mapping = _LATIN_OF if 2 * latin >= len(word) else _CYRILLIC_OF
+    as_latin = all(letter < "\u0250" or letter in _LATIN_OF for letter in word)
+    as_cyrillic = all(letter >= "\u0400" or letter in _CYRILLIC_OF for letter in word)
+    by_most = 2 * latin >= len(word)
+    mapping = _LATIN_OF if (as_latin if as_latin != as_cyrillic else by_most) else _CYRILLIC_OF
     return "".join(mapping.get(letter, letter) for letter in word)
 
 
@@ -192,4 +200,5 @@ def _readable(inner: str, *, code: bool) -> str:
     else:
         parts = ["".join(filter(None, match.groups())) for match in _CODE_TEXT.finditer(inner)]
         rest = _CODE_TEXT.sub(" ", inner)
-    return " ".join(parts + _FOREIGN.findall(rest))
+    prose = _PROSE.findall(rest)
+    return " ".join(parts + prose + _FOREIGN.findall(_PROSE.sub(" ", rest) if prose else rest))

@@ -74,8 +74,9 @@ class Profiles:
     """langdetect's model without the sampling: the likelihood of all letters, pairs and triples at once."""
 
     _SMOOTHING = 0.5 / 10_000
-    #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log).
-    _MARGIN = 12.0
+    #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log),
+    #: or by the second where it is by the first in another sentence: names and terms look like any language.
+    _MARGIN, _MARGIN_AGAIN = 21.0, 10.0
 
     def __init__(self) -> None:
         from langdetect.detector_factory import PROFILES_DIRECTORY
@@ -132,7 +133,12 @@ class Profiles:
             return []
         scores = self.scores(sentences)
         if target in LATIN_LANGUAGES:
-            scores[:, LATIN_LANGUAGES.index(target)] += self._MARGIN
+            own = LATIN_LANGUAGES.index(target)
+            sure = scores.argmax(axis=1)[scores.max(axis=1) >= scores[:, own] + self._MARGIN]
+            scores[:, own] += self._MARGIN_AGAIN
+            unknown = np.ones(len(LATIN_LANGUAGES), bool)
+            unknown[[own, *sure]] = False
+            scores[:, unknown] = -np.inf
         return [LATIN_LANGUAGES[best] for best in scores.argmax(axis=1)]
 
 
@@ -141,20 +147,26 @@ def _latin(letter: str) -> bool:
 
 
 @cache
-def foreign_function_words(target: str) -> dict[str, str]:
-    """Words that give another language away inside a sentence of the target's, and which; few, but sure.
-
-    Empty for a target without a list of its own, since there is no telling which words it shares.
-    """
-    lists: dict[str, list[str]] = {}
+def function_words() -> dict[str, frozenset[str]]:
+    """By language, short common words that hardly stand in texts of another; few, but sure."""
+    lists: dict[str, frozenset[str]] = {}
     for line in files("r1rewards.language").joinpath("function_words.txt").read_text("utf-8").splitlines():
         code, colon, words = line.partition(":")
         if colon and not line.startswith("#"):
-            lists[code] = words.split()
+            lists[code] = frozenset(words.split())
+    return lists
+
+
+@cache
+def foreign_function_words(target: str) -> dict[str, str]:
+    """Words that give another language away inside a sentence of the target's, and which.
+
+    Empty for a target without a list of its own, since there is no telling which words it shares.
+    """
+    lists = function_words()
     if target not in lists:
         return {}
-    ours = set(lists[target])
-    return {word: code for code, words in lists.items() for word in words if word not in ours}
+    return {word: code for code, words in lists.items() for word in sorted(words - lists[target])}
 
 
 class FastLangdetect:

@@ -18,8 +18,9 @@ from r1rewards.language.detect import (
     foreign_function_words,
     latin_code,
 )
+from r1rewards.language.inserted import inserted
 from r1rewards.language.scripts import CLASS, DECIDED, HAN, KANA, LATIN, SCRIPT, language_code
-from r1rewards.language.words import Words, repetition, resolve_han, single_letters, words_of
+from r1rewards.language.words import Words, monotony, repetition, resolve_han, single_letters, words_of
 
 #: A sentence of fewer Latin words takes the language of its neighbour.
 SENTENCE_WORDS = 5
@@ -43,7 +44,7 @@ class Share:
     target    words of the language asked for
     other     words of any other, by writing system or language
     neutral   words that belong to none: variables, function names, names copied from the prompt
-    repeated  the share of the text that only repeats the rest
+    repeated  the share of the text that only repeats the rest, or that its few different words fall short
     spans     the first words or sentences of other languages
     """
 
@@ -120,7 +121,7 @@ def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) 
         float(weight[ours].sum()),
         {name: round(count, 2) for name, count in sorted(other.items()) if count},
         int(neutral.sum()),
-        repetition(words),
+        max(repetition(words), monotony(words)),
         _spans(words, foreign),
     )
 
@@ -155,7 +156,8 @@ def _latin_sentences(
     ours = np.zeros(len(words), bool)
     if not len(at):
         return ours, {}
-    said = [words.at(index).lower() for index in at.tolist()]
+    written = [words.at(index) for index in at.tolist()]
+    said = [word.lower() for word in written]
     firsts = np.unique(words.sentence[at], return_index=True)[1].tolist()
     spans = list(zip(firsts, [*firsts[1:], len(at)], strict=True))
     sentences = [dict.fromkeys(said[begin:end]) for begin, end in spans]
@@ -167,17 +169,23 @@ def _latin_sentences(
     found = iter(detector.languages(texts, target))
     languages = [next(found) if yes else None for yes in asked]
     _from_neighbours(languages)
+    spoken = np.repeat(
+        [latin_code(name or target) for name in languages], [end - begin for begin, end in spans]
+    )
+    for name in dict.fromkeys(spoken.tolist()):
+        # Words of the target count also inside a sentence that is mostly in another language.
+        here = np.flatnonzero(spoken == name)
+        inside = inserted(
+            [written[index] for index in here.tolist()], name, None if name == target else target
+        )
+        if inside is not None:
+            spoken[here[inside[1]]] = inside[0]
     strays = foreign_function_words(target)
-    other: Counter[str] = Counter()
-    for language, (begin, end) in zip(languages, spans, strict=True):
-        if language is not None and latin_code(language) != target:
-            other[language] += end - begin
-            continue
-        for index, word in zip(at[begin:end].tolist(), said[begin:end], strict=True):
-            ours[index] = word not in strays
-            if word in strays:
-                other[strays[word]] += 1
-    return ours, other
+    for index in np.flatnonzero(spoken == target).tolist():
+        # With a capital it is a name: Los Angeles, triangle DE.
+        spoken[index] = strays.get(written[index], target)
+    ours[at] = spoken == target
+    return ours, Counter(spoken[spoken != target].tolist())
 
 
 def _from_neighbours(languages: list[str | None]) -> None:

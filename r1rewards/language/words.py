@@ -111,8 +111,8 @@ def single_letters(words: Words) -> NDArray[np.bool_]:
     return single
 
 
-#: Letters of a window in the search for repetition: about four words, or eight Han characters.
-_WINDOW, _WINDOW_CONTINUOUS = 20, 8
+#: Letters of a window in the search for repetition: four or five words, of Han and kana eight characters.
+_WINDOW, _WINDOW_EAST_ASIAN = 20, 8
 #: How often a window may stand in a text before it counts as repetition.
 _ALLOWED = 3
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -126,8 +126,8 @@ def repetition(words: Words) -> float:
     """
     kept = words.classes > STOP
     letters = words.points[kept].astype(np.uint64)
-    continuous = 2 * np.count_nonzero(_CONTINUOUS[words.classes[kept]]) > len(letters)
-    size = _WINDOW_CONTINUOUS if continuous else _WINDOW
+    east_asian = np.isin(words.classes[kept], (CLASS[HAN], CLASS[KANA]), kind="table")
+    size = _WINDOW_EAST_ASIAN if 2 * np.count_nonzero(east_asian) > len(letters) else _WINDOW
     n = len(letters) - size + 1
     if n <= _ALLOWED:
         return 0.0
@@ -151,3 +151,40 @@ def _window_hashes(letters: NDArray[np.uint64], size: int) -> NDArray[np.uint64]
     if size % 2:
         hashes = (hashes[:-1] ^ (hashes[:-1] >> np.uint64(29))) * _MIX + letters[size - 1 :]
     return hashes * _MIX
+
+
+#: The fewest different words in a text of n of them, as a factor and a power of n: about half of what plain
+#: texts have.
+_FEWEST, _GROWTH = 1.8, 0.55
+
+
+def monotony(words: Words) -> float:
+    """The share, 0 to 1, of different words, or of different characters of Han and kana, that a text lacks.
+
+    A few words drawn again and again in any order are no text, though no stretch of it need come twice.
+    """
+    east_asian = np.isin(words.script, (CLASS[HAN], CLASS[KANA]), kind="table")
+    spaced = ~(east_asian | _CONTINUOUS[words.script])
+    length = words.end - words.begin
+    if int(length[east_asian].sum()) > int(length[spaced].sum()):
+        letters = words.points[(words.classes == CLASS[HAN]) | (words.classes == CLASS[KANA])]
+        seen = np.zeros(0x30000, bool)
+        seen[np.minimum(letters, len(seen) - 1)] = True
+        total, different = len(letters), int(np.count_nonzero(seen))
+    else:
+        total = int(spaced.sum())
+        different = len(np.unique(_word_hashes(words)[spaced])) if total else 0
+    return max(0.0, 1.0 - different / (_FEWEST * total**_GROWTH)) if total > 20 else 0.0
+
+
+def _word_hashes(words: Words) -> NDArray[np.uint64]:
+    """A number for each word: of its letters and where in it they stand."""
+    starts = np.zeros(len(words.points), np.intp)
+    starts[words.begin] = words.begin
+    place = (np.arange(len(words.points)) - np.maximum.accumulate(starts)).astype(np.uint64)
+    letters = ((words.points.astype(np.uint64) | np.uint64(0x20)) + (place << np.uint64(24))) * _MIX
+    letters = (letters ^ (letters >> np.uint64(29))) * _MIX
+    letters[words.classes <= STOP] = 0
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(letters)))
+    hashes: NDArray[np.uint64] = sums[words.end] - sums[words.begin]
+    return hashes

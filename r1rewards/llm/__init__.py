@@ -1,8 +1,9 @@
 """The one way to ask a language model, whoever serves it.
 
 `LanguageModel.generate` takes requests and yields `(index, completion)` as each one lands, so that a caller
-can write every sample down at once. `r1rewards.llm.engine.Engine` is the implementation that runs vLLM (or
-transformers, where vLLM has no build) in a process of its own on this machine.
+can write every sample down at once. Three modules implement it: `engine` runs vLLM (or transformers, where
+vLLM has no build) in a process of its own on this machine; `endpoint` asks OpenAI-compatible servers;
+`recorded` is any of them with a record of every call.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Request:
 class Completion:
     """What came back. `finish_reason` is "stop", "length" (cut by max_tokens) or "prompt_too_long".
 
-    token_ids  the completion's tokens, the end-of-text token included when it ended by itself
+    token_ids  the completion's tokens, the end-of-text token included when it ended by itself; an endpoint
+               does not give them
+    counted    how many there are, as an endpoint counts them
     text       its text, special tokens left out; an endpoint's separate thinking is joined back in
     """
 
@@ -44,6 +47,12 @@ class Completion:
     token_ids: tuple[int, ...]
     finish_reason: str
     prompt_tokens: int
+    counted: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the completion has."""
+        return len(self.token_ids) if self.counted is None else self.counted
 
 
 class LanguageModel(Protocol):

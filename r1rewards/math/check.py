@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.reward import Reward, Sample
@@ -119,13 +120,13 @@ class MathReward(Reward):
         self.policy: Policy = policy
 
     def check(self, sample: Sample) -> Verdict:
-        return check_trace(sample.trace, sample.text, str(sample.reference), policy=self.policy)
+        return check_trace(sample.trace, sample.text, _gold(sample), policy=self.policy)
 
     def check_many(self, samples: Sequence[Sample]) -> list[Verdict]:
         return _check_traces(
             [sample.trace for sample in samples],
             [sample.text for sample in samples],
-            [str(sample.reference) for sample in samples],
+            [_gold(sample) for sample in samples],
             self.policy,
         )
 
@@ -135,12 +136,17 @@ class MathReward(Reward):
         symbolic.close()
 
 
+def _gold(sample: Sample) -> str:
+    """The reference as text; nothing, which is no checkable gold, where the row has none."""
+    return "" if sample.reference is None else str(sample.reference)
+
+
 def _check(trace: Trace, response: str, gold: str, policy: Policy, started: float) -> Verdict:
     found = find(trace.answer, tag=tagged(trace, response), policy=policy)
     decision: Decision | GraderError = _decision_without_answer(trace, found)
     if found.text:
-        decision = decide(gold, found.text)
-        if decision.outcome == "undecided":
+        decision = _fast(gold, found.text)
+        if isinstance(decision, Decision) and decision.outcome == "undecided":
             decision = _slow(gold, found.text)
     return _verdict(decision, found, gold, time.perf_counter() - started)
 
@@ -174,7 +180,7 @@ def _check_traces(
 def _decide_all(pairs: list[tuple[str, str]]) -> list[Decision | GraderError]:
     decisions: list[Decision | GraderError]
     if len(pairs) < _PARALLEL_FROM or (os.cpu_count() or 1) == 1:
-        decisions = [decide(gold, answer) for gold, answer in pairs]
+        decisions = [_fast(gold, answer) for gold, answer in pairs]
     else:
         decisions = _decide_on_all_cores(pairs)
     unsure = [
@@ -198,9 +204,10 @@ def _deciders() -> Workers:
     )
 
 
-def decide_chunk(pairs: list[list[str]]) -> list[list[str]]:
-    """`decide` of many pairs, as JSON: what the worker processes of a large batch run."""
-    return [list(decide(gold, answer)) for gold, answer in pairs]
+def decide_chunk(pairs: list[list[str]]) -> list[list[str] | str]:
+    """The fast decisions on many pairs, or why one failed, as JSON: what a large batch's processes run."""
+    decisions = [_fast(gold, answer) for gold, answer in pairs]
+    return [str(one) if isinstance(one, GraderError) else list(one) for one in decisions]
 
 
 def _decide_on_all_cores(pairs: list[tuple[str, str]]) -> list[Decision | GraderError]:
@@ -210,8 +217,16 @@ def _decide_on_all_cores(pairs: list[tuple[str, str]]) -> list[Decision | Grader
         if isinstance(outcome, GraderError):
             decisions += [outcome] * len(chunk)
         else:
-            decisions += [Decision(*decision) for decision in outcome]
+            decisions += [GraderError(one) if isinstance(one, str) else Decision(*one) for one in outcome]
     return decisions
+
+
+def _fast(gold: str, answer: str) -> Decision | GraderError:
+    """`decide`, with a defect of the grader told as such: it must not end a training run, nor count as 0."""
+    try:
+        return decide(gold, answer)
+    except Exception as error:  # noqa: BLE001 - the boundary at which a grader's failure becomes a verdict
+        return GraderError(f"the math grader failed: {type(error).__name__}: {error}")
 
 
 def _slow(gold: str, answer: str) -> Decision | GraderError:
@@ -226,9 +241,10 @@ def _decision_without_answer(trace: Trace, found: Found) -> Decision:
 
 
 def _verdict(decision: Decision | GraderError, found: Found, gold: str, seconds: float) -> Verdict:
-    details = {"extracted": found.text[:200], "gold_type": gold_of(gold).kind, "seconds": round(seconds, 6)}
+    details: dict[str, Any] = {"extracted": found.text[:200], "seconds": round(seconds, 6)}
     if isinstance(decision, GraderError):
         return Verdict.error(str(decision), found.route, **details)
+    details["gold_type"] = gold_of(gold).kind
     route = f"{found.route}/{decision.tier}" if found.text else "none"
     if decision.outcome in ("right", "wrong"):
         return Verdict.of(decision.outcome == "right", decision.reason, route, **details)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import re
+from fractions import Fraction
 from itertools import product
 from typing import Literal
 
 from r1rewards.math.definition import definition, rename, value_of
-from r1rewards.math.regions import is_infinite, is_region, region, same_inequality, same_region, variable
-from r1rewards.math.scalars import equal, proportional
-from r1rewards.math.tree import SCALARS, Node, substitute, symbols
+from r1rewards.math.matrices import cells, lines
+from r1rewards.math.phrases import words
+from r1rewards.math.regions import (
+    flip,
+    is_infinite,
+    is_interval,
+    is_region,
+    region,
+    same_inequality,
+    same_region,
+    variable,
+)
+from r1rewards.math.scalars import equal, proportional, same_up_to_powers, solved_by
+from r1rewards.math.tree import SCALARS, Node, has, substitute, symbols
 from r1rewards.math.units import word_set
 
 _MAX_ITEMS = 64
 _MAX_SIGNS = 5
 _SETS = word_set("interval set builder union meet minus numbers")
 _COORDINATES = frozenset("xyz")
+#: Labels that are formulas rather than names.
+_FORMULAS = word_set("fn abs div ratio")
 _PARAMETERS = frozenset("nkmtlC")
 
 
@@ -48,8 +61,15 @@ def same(gold: Node, answer: Node) -> bool | None:
     """True, False, or None where neither could be shown."""
     if gold == answer:
         return True
+    if (moduli := _moduli(gold)) and moduli != _moduli(answer):
+        return False
+    signed = gold.op == "rel" and answer.op in ("rel", "seq") and (_signs(gold) or _signs(answer))
+    if signed and _same_items(gold, answer):
+        return True
     if gold.op == "rel" or answer.op == "rel":
         related = _same_relation(gold, answer)
+        if related is False and answer.name.endswith("~") and answer.op == "rel" and definition(answer):
+            return same(gold, answer.args[-1])  # 42.7, which is about 43
         if related != "values":
             return related
         gold, answer = value_of(gold), value_of(answer)
@@ -85,14 +105,15 @@ def same(gold: Node, answer: Node) -> bool | None:
     return equal(gold, answer)
 
 
+def _moduli(node: Node) -> frozenset[str]:
+    """The moduli of the congruences in a tree."""
+    if node.op == "quantity" and node.name.startswith("mod "):
+        return frozenset((node.name,))
+    return frozenset[str]().union(*map(_moduli, node.args)) if node.args else frozenset()
+
+
 def _has_set(node: Node) -> bool:
     return node.op in _SETS or any(map(_has_set, node.args))
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, for comparison: lower case, without punctuation and articles."""
-    found = re.findall(r"[^\W_]+", text.lower())
-    return [word for word in found if word not in ("the", "a", "an")] or found
 
 
 # -- relations
@@ -114,10 +135,10 @@ def _same_relation(gold: Node, answer: Node) -> bool | Literal["values"] | None:
                 return same_region(ranges[0], ranges[1])
             return same_inequality(gold, answer) if answer.op == "rel" else False
         if answer.op != "rel":
-            return False
+            return _solves(gold, answer)
         return _same_equation(gold, answer)
     if answer.op == "rel" and not theirs and not is_region(answer):
-        return False
+        return same(gold, answer.args[-1]) if _is_question(answer) and not symbols(gold) else False
     return "values"
 
 
@@ -125,6 +146,15 @@ def _same_definition(
     gold: Node, answer: Node, mine: tuple[Node | None, Node], theirs: tuple[Node | None, Node]
 ) -> bool | None:
     (label, value), (other_label, other_value) = mine, theirs
+    if label != other_label and label is not None and other_label is not None:
+        if label.op in _FORMULAS and other_label.op in _FORMULAS:
+            return _same_equation(gold, answer)
+        if (
+            label.op == other_label.op
+            and label.name == other_label.name
+            and _numbers(label) != _numbers(other_label)
+        ):
+            return False  # f(2) = 1 and f(3) = 1
     if label is not None and other_label is not None and label != other_label:
         if {label.op, other_label.op} == {"sym"} and {label.name, other_label.name} <= _COORDINATES:
             return _same_equation(gold, answer)
@@ -135,6 +165,44 @@ def _same_definition(
     return outcome or (_same_equation(gold, answer) or outcome)
 
 
+def without_domains(node: Node) -> Node:
+    """The tree without inequalities that only say where its formulas hold: the n > 0 of a_n = 2n, n > 0."""
+    if node.op != "seq" or node.name == "or":
+        return node
+    kept = [item for item in node.args if not (item.op == "rel" and set(item.name) & set("<>"))]
+    labels = {label.name for item in kept if (label := _label(item)) is not None}
+    if not kept or any(item.op not in (*SCALARS, "rel") for item in kept):
+        return node
+    bound = frozenset[str]().union(*map(symbols, kept)) - labels
+    domains = [variable(item) for item in node.args if item not in kept]
+    if not domains or any(domain is None or not symbols(domain) <= bound for domain in domains):
+        return node
+    return kept[0] if len(kept) == 1 else node._replace(args=tuple(kept))
+
+
+def _is_question(node: Node) -> bool:
+    """Whether an equation gives the value of a formula that was asked for: x + y = 7, not 2x + 3 = 7."""
+    if node.name != "=" or len(node.args) != 2 or symbols(node.args[1]):
+        return False
+    return len(symbols(node.args[0])) > 1 and not _numbers(node.args[0])
+
+
+def _numbers(node: Node) -> list[Fraction]:
+    """The numbers in a tree, in order."""
+    return [node.value] if node.op == "num" else [value for arg in node.args for value in _numbers(arg)]
+
+
+def _solves(gold: Node, answer: Node) -> bool:
+    """Whether a formula is the equation solved for its one other symbol: 6/x of xy = 6."""
+    if gold.name != "=" or len(gold.args) != 2 or answer.op not in SCALARS or not symbols(answer):
+        return False
+    others = symbols(gold) - symbols(answer)
+    if len(others) != 1 or not symbols(answer) < symbols(gold):
+        return False
+    (name,) = others
+    return solved_by(_difference(gold), name, answer)
+
+
 def _same_equation(gold: Node, answer: Node) -> bool | None:
     """Equations are the same when their differences are, up to a constant factor."""
     if gold.name != "=" or answer.name != "=":
@@ -143,14 +211,23 @@ def _same_equation(gold: Node, answer: Node) -> bool | None:
         ) is not None:
             return found
         if gold.name != answer.name:
-            return False
-        return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True)) or None
-    sides = []
-    for node in (gold, answer):
-        if any(side.op not in SCALARS for side in node.args):
-            return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
-        sides.append(Node("add", (node.args[0], Node("neg", (node.args[1],)))))
-    return proportional(sides[0], sides[1]) is not None
+            flipped = flip(answer)
+            return _same_equation(gold, flipped) if gold.name == flipped.name else False
+        parts = _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+        return parts if len(gold.args) > 2 else parts or None
+    if len(gold.args) != len(answer.args):
+        return False
+    if len(gold.args) > 2 or any(
+        side.op not in SCALARS or has(side, "quantity") for node in (gold, answer) for side in node.args
+    ):
+        return _all(same(a, b) for a, b in zip(gold.args, answer.args, strict=True))
+    mine, theirs = _difference(gold), _difference(answer)
+    return proportional(mine, theirs) is not None or same_up_to_powers(mine, theirs)
+
+
+def _difference(node: Node) -> Node:
+    """Left minus right of an equation."""
+    return Node("add", (node.args[0], Node("neg", (node.args[1],))))
 
 
 # -- structures
@@ -167,6 +244,8 @@ def _all(outcomes: object) -> bool | None:
 
 def _same_tuple(gold: Node, answer: Node) -> bool | None:
     answer = value_of(answer)
+    if gold.name == "[]" and answer.op == "seq" and is_interval(gold):
+        return False
     if answer.op in ("tuple", "seq"):
         mine, theirs = gold.args, answer.args
         if len(mine) == len(theirs):
@@ -181,56 +260,22 @@ def _same_tuple(gold: Node, answer: Node) -> bool | None:
 
 
 def _same_matrix(gold: Node, answer: Node) -> bool | None:
+    if (gold.name == "vmatrix") != (answer.name == "vmatrix") and gold.op == answer.op:
+        return False  # a determinant and a matrix
     if gold.name == "cases" or answer.name == "cases":
-        return _same_items(_lines(gold), _lines(answer))
-    mine, theirs = _cells(gold), _cells(answer)
+        return _same_items(lines(gold), lines(answer))
+    mine, theirs = cells(gold), cells(answer)
     if mine is None or theirs is None:
         # A multiple or a sum of matrices on one side.
         return equal(gold, answer) if {gold.op, answer.op} & {"mul", "add", "neg", "div"} else False
-    if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and "tuple" in (gold.op, answer.op)):
+    flat = [
+        node.op == "tuple" or (node.op == "pow" and node.args[0].op == "tuple") for node in (gold, answer)
+    ]
+    if mine[0] != theirs[0] and not (1 in mine[0] and 1 in theirs[0] and any(flat)):
         return False
     if len(mine[1]) != len(theirs[1]):
         return False
     return _all(same(a, b) for a, b in zip(mine[1], theirs[1], strict=True))
-
-
-def _lines(node: Node) -> Node:
-    """The lines of a case distinction or a system, as a list."""
-    if node.op != "matrix":
-        return node
-    lines = [row.args[0] if len(row.args) == 1 else Node("tuple", row.args, "()") for row in node.args]
-    return Node("seq", tuple(lines), ",")
-
-
-def _cells(node: Node) -> tuple[tuple[int, int], list[Node]] | None:
-    if node.op == "mul" and all(arg.op == "matrix" for arg in node.args) and len(node.args) <= 4:
-        product = _cells(node.args[0])
-        for arg in node.args[1:]:
-            product = _product(product, _cells(arg))
-        return product
-    if node.op == "tuple":
-        return (1, len(node.args)), list(node.args)
-    if node.op != "matrix" or len({len(row.args) for row in node.args}) != 1:
-        return None
-    return (len(node.args), len(node.args[0].args)), [cell for row in node.args for cell in row.args]
-
-
-def _product(
-    left: tuple[tuple[int, int], list[Node]] | None, right: tuple[tuple[int, int], list[Node]] | None
-) -> tuple[tuple[int, int], list[Node]] | None:
-    if left is None or right is None or left[0][1] != right[0][0] or max(*left[0], *right[0]) > 6:
-        return None
-    (rows, inner), columns = left[0], right[0][1]
-    return (rows, columns), [
-        Node(
-            "add",
-            tuple(
-                Node("mul", (left[1][row * inner + k], right[1][k * columns + column])) for k in range(inner)
-            ),
-        )
-        for row in range(rows)
-        for column in range(columns)
-    ]
 
 
 def _same_ratio(gold: Node, answer: Node) -> bool | None:
@@ -249,7 +294,9 @@ def _signs(node: Node) -> bool:
 def items(node: Node) -> list[Node]:
     """The members of a list or set, plus-minus signs multiplied out; of anything else, itself."""
     if node.op in ("seq", "set"):
-        return [item for arg in node.args for item in items(arg)]
+        # A set inside a set is a member of it.
+        nested = node.op == "set" and any(arg.op == "set" for arg in node.args)
+        return list(node.args) if nested else [item for arg in node.args for item in items(arg)]
     if node.op == "rel" and (defined := definition(node)) is not None and _signs(defined[1]):
         return items(defined[1])
     return _signed_variants(node) if _signs(node) else [node]

@@ -11,11 +11,12 @@ from typing import Literal, NamedTuple
 from r1rewards.math import compare
 from r1rewards.math.expression import parse
 from r1rewards.math.extract import boxed
-from r1rewards.math.normalize import clean
+from r1rewards.math.normalize import clean, with_backslashes
+from r1rewards.math.phrases import LEADS, in_words, words
 from r1rewards.math.scalars import AnswerBeyondCapError, GoldBeyondCapError
 from r1rewards.math.tokens import MAX_CHARACTERS, NeedsAlgebra, Unreadable
 from r1rewards.math.tree import Node
-from r1rewards.math.units import is_unit_word
+from r1rewards.math.units import is_unit_word, parse_unit
 
 Outcome = Literal["right", "wrong", "undecided", "gold"]
 
@@ -23,8 +24,21 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]{1,2}")
 _CHOICE = re.compile(r"\(?\s*([A-J])\s*\)?")
+_CHOICE_LEAD = re.compile(
+    r"(?:(?:the|correct|right|final|answer|option|choice|is)\b[\s:.]*)+(?=\(?\s*[A-J]\b)", re.IGNORECASE
+)
+_CHOICE_END = re.compile(r"\s+(?:is|was)(?:\s+the)?\s+(?:correct|right)(?:\s+(?:answer|option|choice))?\.?$")
 _LETTER_FIRST = re.compile(r"\(?([A-J])(?:\)|[.:]\s|\)?\s*$)")
+_OTHER_LETTER = re.compile(
+    r"\(\s*[A-J]\s*\)|\b[A-J][).]|\A\W*[A-J]\W*\Z|(?:\b(?:or|and)|[,/&])\W*[A-J]\b(?!\w* [a-z])"
+)
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s*(?:[aApP]\.?\s*[mM]?\.*)?")
+_BARE_UNIT = re.compile(r"(?<=[0-9}] )[A-Za-z][A-Za-z0-9/^]*|(?<=[0-9}])[A-Za-z][A-Za-z0-9/^]*")
+_RATIO_WORD = re.compile(r"(?:\\text\s*\{)?\s*\bto\b\s*\}?")
+#: A sentence without any formula but the one at its end: "The range of a is [0, 3)".
+_SAID = re.compile(
+    r"(?:(?!\b(?:is|are)\b)[^0-9\\=<>^_+*/])+\b(?:is|are)\b:?\s+([^A-Za-z]*[0-9\\].*)", re.DOTALL
+)
 _LONG_WORD = re.compile(r"(?<!\\)\b[A-Za-z]{3,}\b")
 _MATH_OR_WORDS = re.compile(
     r"\$[^$]*\$|\\(?:text\w*|mbox|mathrm|begin|end|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
@@ -53,6 +67,7 @@ class Gold:
 @lru_cache(maxsize=65536)
 def gold_of(text: str) -> Gold:
     """The gold in a reference: the box in it if there is one, else the whole of it."""
+    text = with_backslashes(text)
     if "\\boxed" in text:
         box = boxed(text)
         text = box.text if box is not None else text.rpartition("\\boxed")[2].lstrip(" {")
@@ -63,8 +78,13 @@ def gold_of(text: str) -> Gold:
         return Gold(choice.group(1), Node("sym", name=choice.group(1)), "choice")
     if _CLOCK.fullmatch(cleaned):
         return Gold(cleaned, None, "time")
+    if (named := in_words(cleaned)) is not None:
+        return Gold(cleaned, named, compare.kind(named))
     if _is_text(text, cleaned):
-        return Gold(cleaned, None, "text")
+        said = _SAID.fullmatch(cleaned)
+        if said is None or _is_text(said[1], said[1]):
+            return Gold(cleaned, None, "text")
+        text = cleaned = said[1]
     try:
         node = parse(text)
     except NeedsAlgebra as error:
@@ -121,9 +141,11 @@ def _integer(text: str) -> int | None:
 
 
 def _decide_choice(gold: Gold, cleaned: str) -> Decision:
-    bare = _bare(cleaned)
+    bare = _CHOICE_END.sub("", _bare(cleaned))
+    if lead := _CHOICE_LEAD.match(bare):
+        bare = bare[lead.end() :]
     letter = _CHOICE.fullmatch(bare) or _LETTER_FIRST.match(bare)
-    if letter is None:
+    if letter is None or _OTHER_LETTER.search(bare[letter.end() :]):
         if cleaned.lower() == gold.text.lower():
             return Decision("right", "the same letter", "choice")
         return Decision("wrong", f"no single choice in {cleaned[:60]!r}", "choice")
@@ -138,6 +160,8 @@ def _bare(text: str) -> str:
 
 def _decide_text(gold: Gold, cleaned: str) -> Decision:
     mine, theirs = _text_words(gold.text), _text_words(cleaned)
+    while theirs != mine and len(theirs) > len(mine) and theirs[0] in LEADS:
+        del theirs[0]  # "the answer is yes"
     if mine == theirs and mine:
         return Decision("right", "the same words", "text")
     if "," in gold.text or " and " in gold.text:
@@ -162,11 +186,11 @@ def _plain_words(text: str) -> str:
 
 
 def _text_words(text: str) -> list[str]:
-    return compare.words(_plain_words(text))
+    return words(_plain_words(text))
 
 
 def _text_parts(text: str) -> list[list[str]]:
-    return sorted(compare.words(part) for part in re.split(r",|;|\band\b", _plain_words(text)))
+    return sorted(words(part) for part in re.split(r",|;|\band\b", _plain_words(text)))
 
 
 def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
@@ -197,14 +221,27 @@ def _decide_tree(gold: Gold, node: Node, answer: str, cleaned: str) -> Decision:
 
 def _same(gold: Node, answer: Node) -> bool | None:
     outcome = compare.same(gold, answer)
+    bare = compare.without_domains(gold), compare.without_domains(answer)
+    if outcome is False and (bare[0] == gold) != (bare[1] == answer):
+        return compare.same(*bare)  # one of them says for which n it holds
     if outcome is False and (other := compare.renamed(gold, answer)) is not None:
         return compare.same(gold, other)
     return outcome
 
 
+def _as_unit(match: re.Match[str]) -> str:
+    """The letters after a number, marked as a unit where they are one."""
+    return rf"\text{{ {match.group()} }}" if parse_unit(match.group()) is not None else match.group()
+
+
 def _readings(gold: Gold, answer: str, cleaned: str) -> Iterator[tuple[str, bool]]:
-    """The ways to read an answer, by what the gold is: 1,234 as a number or a pair, 2,74 as a decimal."""
+    """The ways to read an answer, by what the gold is: 1,234 as a number or a pair, 2,74 as a decimal, the m
+    of 5 m as metres, 3 to 4 as 3:4."""
     yield answer, True
+    if gold.kind == "quantity" and (with_units := _BARE_UNIT.sub(_as_unit, cleaned)) != cleaned:
+        yield with_units, True
+    if gold.kind == "ratio" and (with_colon := _RATIO_WORD.sub(":", cleaned)) != cleaned:
+        yield with_colon, True
     if gold.kind == "decimal" and _DECIMAL_COMMA.fullmatch(cleaned.strip("$ €")):
         yield cleaned.replace(",", "."), True
     if gold.kind in ("list", "tuple", "set") and _THOUSANDS.fullmatch(cleaned):

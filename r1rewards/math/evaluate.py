@@ -35,7 +35,8 @@ class _Evaluation:
     def __init__(self, point: Mapping[str, Fraction], field: Field) -> None:
         self.point = dict(point)
         self.field: Any = field
-        self.left = BUDGET
+        # More digits make a step dearer.
+        self.left = BUDGET * 60 // max(field.digits, 60)
 
     def value(self, node: Node) -> Value:
         self.left -= 1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from r1rewards.math.tree import Node
+from r1rewards.math.tree import Node, number
 
 #: Bits of the largest exact number.
 MAX_BITS = 1 << 16
@@ -26,6 +26,23 @@ def exact(node: Node) -> Fraction | None:
         return _exact(node)
     except (Undecidable, ZeroDivisionError, RecursionError):
         return None
+
+
+def half_step(gold: Node) -> Fraction | None:
+    """Half of the last place of a gold that is a decimal (3.14, -0.5, 6.02e23, 1.5 * 10^6), else None."""
+    if gold.op == "num":
+        return Fraction(1, 2) / Fraction(10) ** gold.digits if gold.digits != -1 else None
+    if gold.op == "neg":
+        return half_step(gold.args[0])
+    if (
+        gold.op == "mul"
+        and len(gold.args) == 2
+        and gold.args[1].op == "pow"
+        and gold.args[1].args[0] == number(10)
+    ):
+        step, power = half_step(gold.args[0]), exact(gold.args[1])
+        return None if step is None or power is None else step * power
+    return None
 
 
 def _exact(node: Node) -> Fraction | None:

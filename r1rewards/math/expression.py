@@ -13,10 +13,15 @@ Formulas, from `sum` down, are read by `formula.py`.
 
 from __future__ import annotations
 
-from r1rewards.math.formula import CLOSERS, MAX_DEPTH, FormulaParser
+from fractions import Fraction
+
+from r1rewards.math.cursor import CLOSERS, MAX_DEPTH
+from r1rewards.math.exact import exact, half_step
+from r1rewards.math.formula import FormulaParser
 from r1rewards.math.normalize import clean
+from r1rewards.math.phrases import LEADS, in_words
 from r1rewards.math.tokens import Token, Unreadable, tokenize
-from r1rewards.math.tree import Node, has, number
+from r1rewards.math.tree import Node, has, number, symbols
 from r1rewards.math.units import parse_unit, word_set
 
 RELATIONS = word_set(
@@ -24,21 +29,32 @@ RELATIONS = word_set(
 )
 _MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _MATRICES = word_set("cases dcases matrix pmatrix bmatrix vmatrix Bmatrix Vmatrix smallmatrix array")
+_BRACKET_OPENERS = {"(": "(", "[": "[", "]": "("}
+_BRACKET_CLOSERS = {")": ")", "]": "]", "[": ")"}
+_LEAD_KINDS = word_set("text stop sep :")
+#: Words after an answer that take it back, or that offer another one.
+_RETRACTIONS = word_set("not wrong incorrect false unless otherwise else maybe perhaps possibly never")
+_ALTERNATIVES = word_set("or also alternatively")
+_CONDITIONS = word_set("if when provided given whenever for")
 _TRANSPARENT = word_set("align align* aligned equation equation* gather gathered split")
 
 
 def parse(text: str, *, thousands: bool = True) -> Node:
     """The tree of an answer as it was written. Raises Unreadable."""
-    return _AnswerParser(tokenize(clean(text), thousands=thousands)).whole()
+    cleaned = clean(text)
+    named = in_words(cleaned)
+    return _AnswerParser(tokenize(cleaned, thousands=thousands)).whole() if named is None else named
 
 
 class _AnswerParser(FormulaParser):
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__([token for token in tokens if token.kind != "currency"])
-        self.money = len(self.tokens) < len(tokens)
+        self.currency = next((token.value for token in tokens if token.kind == "currency"), "")
 
     def whole(self) -> Node:
-        self.tokens = _without_layout(self.tokens)
+        self.tokens = _conclusion(_without_layout(self.tokens))
+        while self.peek(1).kind != "eof" and self.peek().kind in _LEAD_KINDS and self.leads():
+            self.at += 1
         while self.peek().kind in ("sep", "row", "=", ":", "&", "~"):
             self.at += 1
         if self.peek().kind == "eof":
@@ -46,13 +62,36 @@ class _AnswerParser(FormulaParser):
         node = self.bare_builder() or self.answer()
         while self.peek().kind in ("}", "\\}"):
             self.at += 1  # a brace too many at the end
+        if self.peek().kind == "(" and self.peek(1).kind == "stop":
+            self.at += 1
         if self.peek().kind not in ("eof", "stop"):
             raise Unreadable(f"{self.peek().value!r} left over")
-        if self.peek().kind == "stop" and _is_subject(node, self.peek().value):
-            raise Unreadable("a sentence")
-        if self.money and node.op in ("num", "neg", "mul", "add", "div"):
-            node = Node("quantity", (node,), "dollar")
+        if self.peek().kind == "stop":
+            self.explanation(node)
+        if self.currency and node.op in ("num", "neg", "mul", "add", "div"):
+            node = Node("quantity", (node,), self.currency)
+        elif self.currency and node.op == "quantity" and node.name.startswith(("per ", "each")):
+            node = node._replace(name=self.currency)
         return node
+
+    def leads(self) -> bool:
+        """Whether the next token is one of the words of "the answer is:"."""
+        token = self.peek()
+        return token.kind in (":", "sep") or token.value.lower() in LEADS
+
+    def explanation(self, node: Node) -> None:
+        """Refuse what follows an answer in words where it makes a sentence of it or takes it back."""
+        word = self.next().value
+        rest = {token.value.lower() for token in self.tokens[self.at :]}
+        if word == "unless" or rest & _RETRACTIONS or _is_subject(node, word):
+            raise Unreadable("a sentence")
+        if not symbols(node):
+            # 42 if n is even, 43 if it is odd
+            again = any(
+                token.kind == "stop" and token.value in _CONDITIONS for token in self.tokens[self.at :]
+            )
+            if rest & _ALTERNATIVES or (word in _CONDITIONS and again):
+                raise Unreadable("an answer with alternatives")
 
     def answer(self) -> Node:
         groups: list[Node] = []
@@ -99,7 +138,12 @@ class _AnswerParser(FormulaParser):
             relations.append(sign)
             members.append(self.member())
         self.depth -= 1
-        return members[0] if not relations else Node("rel", tuple(members), " ".join(relations))
+        if not relations:
+            return members[0]
+        for left, sign, right in zip(members, relations, members[1:], strict=False):
+            if sign in ("=", "~") and _contradict(left, right, approximately=sign == "~"):
+                raise Unreadable("two numbers that are not equal")
+        return Node("rel", tuple(members), " ".join(relations))
 
     def member(self) -> Node:
         node = self.ratio()
@@ -131,6 +175,8 @@ class _AnswerParser(FormulaParser):
                     break  # 4 hours 8 minutes
                 raise Unreadable("a number among words")
             value = self.next().value
+            if value.lower() in _RETRACTIONS:
+                raise Unreadable("an answer that is taken back")
             braces += (value == "{") - (value == "}")
             if value not in ("{", "}"):
                 words.append(value)
@@ -140,17 +186,18 @@ class _AnswerParser(FormulaParser):
         parts = [self.sets()]
         while self.peek().kind == ":" and not self.bars:
             self.at += 1
-            if parts[0].op == "text" or (parts[0].op == "sym" and self.peek().kind in ("[", "\\{")):
-                return Node("rel", (parts[0], self.member()), "=")  # "Answer: 5"
+            named = parts[0].op == "sym" and len(parts[0].name) == 1 and parts[0].name.isupper()
+            if parts[0].op == "text" or (named and self.peek().kind != "sym"):
+                return Node("rel", (parts[0], self.member()), "=")  # "Answer: 5", "C: (2, 3]"
             parts.append(self.sets())
         return parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
 
     def sets(self) -> Node:
-        node = self.sum()
+        node = _difference_of_sets(self.sum())
         count = 0
         while self.peek().kind in ("union", "meet", "minus"):
             op = self.next().kind
-            node = Node(op, (node, self.sum()))
+            node = Node(op, (node, _difference_of_sets(self.sum())))
             count += 1
             if count > MAX_DEPTH:
                 raise Unreadable(f"more than {MAX_DEPTH} sets")
@@ -167,6 +214,8 @@ class _AnswerParser(FormulaParser):
         node = self.bare_builder() or self.answer()
         if self.accept("over"):
             node = Node("div", (node, self.answer()), "frac")
+        elif self.accept("choose"):
+            node = Node("binom", (node, self.answer()))
         if self.peek().kind == "stop":
             raise Unreadable("words inside a group")
         self.expect("}")
@@ -196,10 +245,11 @@ class _AnswerParser(FormulaParser):
             return Node("tuple", (), "[]")
         inside = self.answer()
         closer = self.next().kind
-        if closer not in (")", "]"):
+        if closer not in _BRACKET_CLOSERS:
             raise Unreadable(f"{token.value!r} is not closed")
         self.bars = bars
-        name = token.kind + closer
+        # ]0, 1[ is the open interval in much of Europe.
+        name = _BRACKET_OPENERS[token.kind] + _BRACKET_CLOSERS[closer]
         if inside.op != "seq":
             if name in ("(]", "[)"):
                 raise Unreadable("an interval with one end")
@@ -288,6 +338,33 @@ def _joined(items: list[Node]) -> list[Node]:
     return [Node("quantity", (Node("add", tuple(values)),), items[0].name)]
 
 
+def _contradict(left: Node, right: Node, *, approximately: bool) -> bool:
+    """Whether two numbers that are said to be equal are not even roundings of each other."""
+    one, other = exact(left), exact(right)
+    if one is None or other is None:
+        return False
+    steps = [half_step(side) for side in (left, right)]
+    if approximately:
+        steps.append(Fraction(1, 2))
+    return abs(one - other) > max(step or Fraction(0) for step in steps)
+
+
+def _difference_of_sets(node: Node) -> Node:
+    """R - {3} as the set that it means; any other tree as it is."""
+    if node.op != "add" or len(node.args) != 2 or node.args[1].op != "neg":
+        return node
+    whole, holes = node.args[0], node.args[1].args[0]
+    return (
+        Node("minus", (whole, holes)) if whole.op in ("numbers", "interval") and holes.op == "set" else node
+    )
+
+
+def _conclusion(tokens: list[Token]) -> list[Token]:
+    """What follows the last arrow of a deduction: the x = 7 of "2x = 14 => x = 7"."""
+    arrows = [place for place, token in enumerate(tokens) if token.kind == "so"]
+    return tokens[arrows[-1] + 1 :] if arrows else tokens
+
+
 def _is_subject(node: Node, word: str) -> bool:
     """Whether what stands before this word is what a sentence is about, rather than an answer."""
     if word in ("is", "are", "has", "have", "such", "that"):
@@ -303,7 +380,7 @@ def _without_domains(items: list[Node]) -> list[Node]:
         for item in items
         if not (item.op == "rel" and item.name == "in" and item.args[1].op in ("numbers", "quantity"))
     ]
-    if any(not (item.op == "rel" and set(item.name) & set("<>!")) for item in kept):
+    if any(symbols(item) and not (item.op == "rel" and set(item.name) & set("<>!")) for item in kept):
         kept = [item for item in kept if not (item.op == "rel" and item.name == "!=")]
     return kept or items[:1]
 

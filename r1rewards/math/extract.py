@@ -5,10 +5,10 @@ scan. Routes, best first:
 
     boxed    the last complete \boxed{...}; boxes side by side are one list, so that hedging is not an answer
     tag      the whole content of a closed answer tag, when it is short
-    whole    the whole answer part, when it is a formula and nothing else             (lenient from here on)
-    phrase   what follows "the answer is"
+    phrase   what follows "the answer is"                                              (lenient from here on)
+    whole    the whole answer part, when it is a formula and nothing else
     bold     the last **bold** formula
-    math     the last $...$, \(...\) or \[...\]
+    math     the last $...$, \(...\) or \[...\]; those that "and" or "or" join are one list, as boxes are
     number   the last number
 """
 
@@ -28,6 +28,15 @@ _MAX_BOXES = 32
 Policy = Literal["lenient", "strict"]
 
 
+class Formula(NamedTuple):
+    """A formula between math delimiters: where it stands with them, and what is between them."""
+
+    start: int
+    end: int
+    text: str
+    display: bool
+
+
 class Found(NamedTuple):
     """The text of an answer and the route it was found on; "" and the reason where there is none."""
 
@@ -41,16 +50,26 @@ _CONNECTIVE = (
 _LABEL = r"(?:[A-Za-z](?:_\{?\w{1,3}\}?)?(?:\([A-Za-z]\))?\s*=)"
 _BESIDE = re.compile(rf"{_CONNECTIVE}*(?:{_LABEL}{_CONNECTIVE}*)?")
 _SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end)\|>|</s>|<｜end▁of▁sentence｜>")
+_ASSISTANT = re.compile(r"\A<\|im_start\|>\s*assistant\s*")
 _PHRASE = re.compile(
-    r"(?:\b(?:final\s+answer|answers?|result|solution(?:\s+set)?)\b\**\s*"
+    r"(?:\b(?:final\s+answer|answers?|result|solutions?(?:\s+set)?|correct\s+(?:option|choice))\b\**\s*"
     r"(?:[^.\n:=]{0,60}?\b(?:is|are|be)\b|\s*[:=])|答案[是为]?\s*[:：]?|####|^\s*A\s*:)\s*:?",
     re.IGNORECASE | re.MULTILINE,
 )
+#: What the answer is said not to be: up to where something else may be said.
+_DENIED = re.compile(r"\W*not\b[^.\n,;]*(?:\.\d[^.\n,;]*)*", re.IGNORECASE)
+_EITHER = re.compile(r"\W*either\s+(?=.*\bor\b)", re.IGNORECASE)
+_OPENING = re.compile(
+    r"(?:(?:so|thus|hence|therefore|then|finally|it is|it's|this is|that is|we (?:get|have|find))\b[\s,:]*)+",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"\n|(?<=[^\d\s])\.(?=\s|$)|(?<=\d)\.(?=\s+[A-Z]|\s*$)|。")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
-_MATH = re.compile(
-    r"\$\$(.{1,2000}?)\$\$|\\\[(.{1,2000}?)\\\]|\\\((.{1,2000}?)\\\)|\$([^$]{1,2000})\$", re.DOTALL
-)
+_DELIMITER = re.compile(r"\\[\[\]()$\\]|\$\$?")
+_CLOSING = {r"\[": r"\]", r"\(": r"\)", "$$": "$$", "$": "$"}
+_MAX_FORMULA = 2000
+_JOINED = re.compile(r"\s*(?:,|;|,?\s*(?:and|or))\s*")
+_DEFINES = re.compile(r"\s*[A-Za-z](?:_\{?\w{1,3}\}?)?\s*=")
 _NUMBER = re.compile(
     r"(?<![\w.,])[-−]?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:/\d+|\s*(?:%|\\%))?"
@@ -90,9 +109,11 @@ def tagged(trace: Trace, response: str) -> bool:
 def find(answer: str, *, tag: bool, policy: Policy) -> Found:
     """The answer in the answer part of a response."""
     answer = answer[-MAX_ANSWER:]
-    if "<" in answer and (special := _SPECIAL.search(answer)):
-        answer = answer[: special.start()]
     answer = answer.strip()
+    if "<" in answer:
+        answer = _ASSISTANT.sub("", answer, count=1)
+        if special := _SPECIAL.search(answer):
+            answer = answer[: special.start()].rstrip()
     if not answer:
         return Found("", "no answer")
     box = boxed(answer)
@@ -158,21 +179,28 @@ def _box_at(text: str, at: int) -> tuple[str, int] | None:
 
 
 def _lenient(answer: str) -> Found:
-    one = "\n" not in answer or answer.startswith(("$$", "\\[", "\\begin"))
-    if one and len(answer) <= _MAX_SHORT and not _is_prose(answer):
-        return Found(answer, "whole")
     phrase = _last(_PHRASE, answer)
     if phrase is not None:
-        found = _after_phrase(answer[phrase.end() :])
+        rest = answer[phrase.end() :]
+        if denied := _DENIED.match(rest):
+            rest = rest[denied.end() :].strip(" .,;\n")
+            return _lenient(rest) if rest else Found("", "only what the answer is not")
+        found = _after_phrase(rest)
         if found:
             return Found(found, "phrase")
+    one = "\n" not in answer or answer.startswith(("$$", "\\[", "\\begin"))
+    if one and len(answer) <= _MAX_SHORT:
+        bare = answer.strip("* ") if answer.startswith("*") else answer
+        bare = bare[opening.end() :] if (opening := _OPENING.match(bare)) else bare
+        if bare and not _is_prose(bare):
+            return Found(bare, "whole")
     for bold in reversed(_BOLD.findall(answer)):
         if not _is_prose(bold) and re.search(r"\d|\\|\$|^\(?[A-J]\)?$", bold):
             return Found(bold.strip(" .:"), "bold")
-    math = _last(_MATH, answer)
-    number = _last(_NUMBER, answer, math.end() if math is not None else 0)
-    if math is not None and not (number is not None and _new_sentence(answer, math, number.start())):
-        return Found(math[math.lastindex or 0], "math")
+    maths = _formulas(answer)
+    number = _last(_NUMBER, answer, maths[-1].end if maths else 0)
+    if maths and not (number is not None and _new_sentence(answer, maths[-1], number.start())):
+        return Found(_list_that_ends(answer, maths) or maths[-1].text, "math")
     if number is not None:
         return Found(number.group(), "number")
     return Found("", "nothing that looks like an answer")
@@ -185,28 +213,55 @@ def _last(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] 
     return last
 
 
-def _new_sentence(answer: str, math: re.Match[str], start: int) -> bool:
+def _formulas(text: str) -> list[Formula]:
+    """What stands between math delimiters, in order; one linear scan."""
+    found: list[Formula] = []
+    opened: re.Match[str] | None = None
+    for delimiter in _DELIMITER.finditer(text):
+        sign = delimiter.group()
+        if opened is not None and sign == _CLOSING[opened.group()]:
+            inside = text[opened.end() : delimiter.start()]
+            if inside.strip() and len(inside) <= _MAX_FORMULA:
+                found.append(Formula(opened.start(), delimiter.end(), inside, sign in ("$$", r"\]")))
+            opened = None
+        elif sign in _CLOSING and (opened is None or "$" not in opened.group()):
+            opened = delimiter
+    return found
+
+
+def _list_that_ends(answer: str, maths: list[Formula]) -> str:
+    """The definitions side by side that the last formula ends, "$x = 1$ or $x = 2$"; "" if it is alone."""
+    parts = [maths[-1]]
+    for formula in reversed(maths[:-1]):
+        if not _JOINED.fullmatch(answer, formula.end, parts[0].start):
+            break
+        parts.insert(0, formula)
+    if len(parts) == 1 or not all(_DEFINES.match(part.text) for part in parts):
+        return ""
+    return " , ".join(part.text.strip() for part in parts)
+
+
+def _new_sentence(answer: str, math: Formula, start: int) -> bool:
     """Whether a number after the last formula stands in a sentence of its own."""
-    between = answer[math.end() : start]
-    return math.group()[:2] in ("$$", "\\[") or _SENTENCE_END.search(between) is not None
+    return math.display or _SENTENCE_END.search(answer[math.end : start]) is not None
 
 
 def _after_phrase(rest: str) -> str:
     rest = rest.lstrip(" *\n\t:")[:MAX_BOX]
-    if rest.startswith(("\\[", "$$")):
-        math = _MATH.match(rest)
-        if math is not None:
-            return math[math.lastindex or 0]
+    if rest.startswith(("\\[", "$$")) and (display := _formulas(rest)):
+        return display[0].text
     end = _SENTENCE_END.search(rest)
     segment = (rest[: end.start()] if end else rest).strip(" *")
+    if either := _EITHER.match(segment):
+        segment = segment[either.end() :]
     if not _is_prose(segment):
         return segment
-    maths: list[tuple[str, ...]] = _MATH.findall(segment)
+    maths = _formulas(segment)
     tail = segment.rpartition(" is ")[2]
     if tail != segment and not _is_prose(tail):
         return tail
     if maths:
-        return max(maths[-1], key=len)
+        return maths[-1].text
     numbers = _NUMBER.findall(segment)
     if numbers:
         return str(numbers[-1])

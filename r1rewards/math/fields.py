@@ -9,6 +9,7 @@ import cmath
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from r1rewards.math.exact import BeyondCapError, Undecidable
@@ -21,6 +22,7 @@ Value = Any  # complex in floating point, an mpmath number in high precision
 class _Floats:
     """Arithmetic in double precision."""
 
+    digits = 15
     pi, e, i = cmath.pi, cmath.e, 1j
 
     def number(self, value: Fraction) -> Value:
@@ -36,14 +38,14 @@ class _Floats:
             real = _odd_root(exponent.real)
             if real is not None:
                 return complex((-1 if real % 2 else 1) * (-base.real) ** exponent.real)
-        return base**exponent
+        return _above_the_cut(base) ** exponent
 
     def call(self, name: str, value: Value) -> Value:
         function = _FLOAT_FUNCTIONS.get(name)
-        return None if function is None else complex(function(value))
+        return None if function is None else complex(function(_above_the_cut(value)))
 
     def factorial(self, value: Value) -> Value:
-        if abs(value.imag) > 1e-12 or not 0 <= value.real < 170:
+        if abs(value.imag) > 1e-12 or not -170 < value.real < 170 or _is_negative_integer(value.real):
             raise Undecidable("a factorial out of range")
         return complex(math.gamma(value.real + 1))
 
@@ -56,6 +58,16 @@ class _Floats:
         if not cmath.isfinite(value):
             raise Undecidable("not finite")
         return value
+
+
+def _above_the_cut(value: complex) -> complex:
+    """The number without a negative zero as its imaginary part, which would turn sqrt(-4) into -2i."""
+    return complex(value.real, 0.0) if value.imag == 0 else value
+
+
+def _is_negative_integer(value: Any) -> bool:
+    """Whether the factorial of a number does not exist; of others below 0 the gamma function gives one."""
+    return bool(value < 0 and abs(value - round(value)) < 1e-9)
 
 
 def _odd_root(exponent: float) -> int | None:
@@ -92,13 +104,12 @@ _FLOAT_FUNCTIONS: dict[str, Callable[[complex], complex]] = {
 
 
 class _Precise:
-    """Arithmetic to sixty digits; only of values that are known not to explode."""
+    """Arithmetic to sixty digits, or more; only of values that are known not to explode."""
 
-    def __init__(self) -> None:
-        import mpmath
-
-        self.mp = mpmath.mp.clone()
-        self.mp.dps = _DIGITS
+    def __init__(self, digits: int) -> None:
+        self.mp, self.digits = _context(digits), digits
+        #: Binary logarithm of the largest value seen.
+        self.largest = 0.0
         self.pi, self.e, self.i = +self.mp.pi, +self.mp.e, self.mp.mpc(0, 1)
 
     def number(self, value: Fraction) -> Value:
@@ -136,31 +147,38 @@ class _Precise:
         return None if name not in _FLOAT_FUNCTIONS or function is None else function(value)
 
     def factorial(self, value: Value) -> Value:
-        if abs(self.mp.im(value)) > 1e-12 or self.mp.re(value) < 0:
+        if abs(self.mp.im(value)) > 1e-12 or _is_negative_integer(self.mp.re(value)):
             raise Undecidable("a factorial out of range")
-        if self.mp.re(value) > 2000:
+        if abs(self.mp.re(value)) > 2000:
             raise BeyondCapError("a factorial beyond the cap")
         return self.mp.gamma(value + 1)
 
     def real(self, value: Value) -> Any:
-        if abs(self.mp.im(value)) > self.mp.mpf(10) ** (-_DIGITS // 2) * (1 + abs(value)):
+        if abs(self.mp.im(value)) > self.mp.mpf(10) ** (-self.digits // 2) * (1 + abs(value)):
             raise Undecidable("a complex number where a real one was expected")
         return self.mp.re(value)
 
     def check(self, value: Value) -> Value:
         if not self.mp.isfinite(value):
             raise Undecidable("not finite")
+        self.largest = max(self.largest, self._log2(value))
         return value
 
 
 Field = _Floats | _Precise
 FLOATS = _Floats()
-_precise: _Precise | None = None
 
 
-def precise() -> _Precise:
-    """The high-precision arithmetic; mpmath is imported when it is first needed."""
-    global _precise
-    if _precise is None:
-        _precise = _Precise()
-    return _precise
+@lru_cache(maxsize=8)
+def _context(digits: int) -> Any:
+    """An mpmath context of that many decimal digits, which nothing changes after it is made."""
+    import mpmath
+
+    context = mpmath.mp.clone()
+    context.dps = digits
+    return context
+
+
+def precise(digits: int = _DIGITS) -> _Precise:
+    """High-precision arithmetic; mpmath is imported when it is first needed."""
+    return _Precise(digits)

@@ -10,47 +10,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from r1rewards.math.tokens import END, Token, Unreadable
+from r1rewards.math.cursor import CLOSERS, MAX_DEPTH, Cursor
+from r1rewards.math.phrases import in_words
+from r1rewards.math.tokens import Token, Unreadable
 from r1rewards.math.tree import Node, number
 
-MAX_DEPTH = 40
 _MAX_SCIENTIFIC = 400
-CLOSERS = frozenset((")", "]", "}", "\\}", "end", "row", "&", "rfloor", "rceil"))
 _APPLIED = frozenset("fghFGH")
+#: What follows a bracket that closes an interval although it looks like an opening one.
+_AFTER_CLOSER = CLOSERS | {"eof", "stop", "sep", "union", "meet", "minus"}
 
 
-class FormulaParser:
-    """A cursor over tokens, and the grammar of formulas; linear in their number, capped in depth."""
-
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
-        self.at = 0
-        self.depth = 0
-        #: Open |...| and set-builder bars, inside which a bar closes rather than opens.
-        self.bars = 0
-
-    def peek(self, ahead: int = 0) -> Token:
-        position = self.at + ahead
-        return self.tokens[position] if position < len(self.tokens) else END
-
-    def next(self) -> Token:
-        token = self.peek()
-        self.at += 1
-        return token
-
-    def accept(self, kind: str) -> bool:
-        if self.peek().kind != kind:
-            return False
-        self.at += 1
-        return True
-
-    def expect(self, kind: str) -> None:
-        token = self.next()
-        if token.kind != kind:
-            raise Unreadable(f"{token.value or 'the end'!r} where {kind!r} was expected")
-
-    def ended(self) -> bool:
-        return self.peek().kind in CLOSERS or self.peek().kind in ("eof", "stop")
+class FormulaParser(Cursor):
+    """The grammar of formulas; linear in the number of tokens, capped in depth."""
 
     # -- what expression.py adds
 
@@ -110,8 +82,7 @@ class FormulaParser:
                 right = self.power()
                 if right.op == "rel" and right.name != "=":
                     continue  # "(x > 0)" beside a formula
-                mixed = _is_mixed(node, right)
-                node = Node("add", (node, right), "mixed") if mixed else _times(node, right)
+                node = _beside(node, right)
             else:
                 return node
 
@@ -128,6 +99,10 @@ class FormulaParser:
     def starts_factor(self, token: Token) -> bool:
         if token.kind == "|":
             return not self.bars
+        if token.kind == "[" and self.peek(1).kind in _AFTER_CLOSER:
+            return False  # [2, 3[
+        if token.kind == "(" and self.peek(1).kind == "stop":
+            return False  # 7 (since 3 + 4 = 7)
         return token.kind in _FACTOR_STARTS
 
     def signed_power(self) -> Node:
@@ -256,14 +231,17 @@ class FormulaParser:
             if [self.peek(ahead).value for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
                 self.at += 5
                 name += "^-1"
-        called = token.value in _APPLIED or not self.peek().spaced
+        called = token.value in _APPLIED or token.value.isupper() or not self.peek().spaced
         if self.peek().kind == "(" and called and node.op != "app":
-            start = self.at
+            start, spaced = self.at, self.peek().spaced
             inside = self.bracket(self.next())
             if token.value in _APPLIED:
                 args = inside.args if inside.op == "tuple" else (inside,)
                 return Node("app", args, name)
-            if inside.op in ("sym", "num"):
+            if inside.op == "tuple" and token.value.isupper() and (self.ended() or self.peek().kind == "sep"):
+                # The point A(1, 2).
+                return Node("rel", (node, inside), "=")
+            if inside.op in ("sym", "num") and not spaced:
                 # W(n): a call when it stands left of "=", else a product; `values.py` decides.
                 return Node("mul", (node, inside), "call")
             self.at = start
@@ -304,7 +282,7 @@ class FormulaParser:
 
     def fn(self, token: Token) -> Node:
         name, power, base = token.value, None, None
-        if self.ended() and name in ("max", "min", "sup", "inf"):
+        if (self.ended() or self.peek().kind == "=") and name in ("max", "min", "sup", "inf"):
             return Node("text", name=name)  # the index of f_max
         while self.peek().kind in ("^", "_"):
             if self.next().kind == "^":
@@ -354,6 +332,7 @@ _ATOMS = {
     "{": "group_atom",
     "(": "bracket",
     "[": "bracket",
+    "]": "bracket",
     "\\{": "set",
     "|": "bar",
     "lfloor": "floor",
@@ -371,7 +350,14 @@ _ATOMS = {
     "numbers": "numbers",
     "ldots": "constant",
 }
-_FACTOR_STARTS = frozenset(_ATOMS) - {"text", "numbers", "emptyset"}
+_FACTOR_STARTS = frozenset(_ATOMS) - {"text", "numbers", "emptyset", "]"}
+
+
+def _beside(left: Node, right: Node) -> Node:
+    """Two factors side by side: a product, or a mixed number, with its percent sign or degree."""
+    if right.op in ("percent", "degree") and _is_mixed(left, right.args[0]):
+        return Node(right.op, (Node("add", (left, right.args[0]), "mixed"),))
+    return Node("add", (left, right), "mixed") if _is_mixed(left, right) else _times(left, right)
 
 
 def _is_mixed(left: Node, right: Node) -> bool:
@@ -394,7 +380,7 @@ def _times(left: Node, right: Node) -> Node:
 
 def _subscripted(node: Node, index: Node) -> Node:
     if node.op == "num":
-        return Node("base", (node, index))
+        return Node("base", (node, in_words(index.name) or index if index.op == "text" else index))
     if node.op == "sym":
         if index.op in ("num", "text"):
             return Node("sym", name=f"{node.name}_{index.value if index.op == 'num' else index.name}")

@@ -90,7 +90,7 @@ _RUN = re.compile(
 _DELIMITERS = re.compile(r"\\[()\[\]](?!\s*[0-9.]+\s*(?:pt|em|ex|mm)\])|(?<!\\)\$")
 _FRACTION_DIGITS = re.compile(r"(\\frac)\s*([0-9])(?![0-9]*\.[0-9])")
 _FRACTION_SECOND = re.compile(r"(\\frac\{[^{}]*\})\s*([0-9])")
-_WRAPPED_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\\!|\\,)(?=[0-9]{3})")
+_WRAPPED_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|(?:\\!)?,(?:\\!)?|\\,)(?=[0-9]{3})")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}])")
 # "\f" and the like written without a raw string: the backslash and its letter became one character.
 _SWALLOWED = re.compile(
@@ -99,13 +99,22 @@ _SWALLOWED = re.compile(
 _SWALLOWED_LETTER = {"\x0c": "\\f", "\x08": "\\b", "\t": "\\t", "\r": "\\r"}
 _CODE_POINT = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _MODULO = re.compile(
-    r"\(\s*(?:\\[,;: ]|\\q?quad\b|\s)*\\?(?:text|mathrm|operatorname)?\{?b?mod\b\}?\s*([0-9a-z]+)\s*\)"
+    r"\((?:\\[,;: ]|\\q?quad\b|\s)*\\?(?:text|mathrm|operatorname)?\{?\s*p?b?mod\b\s*\}?"
+    r"(?:\\[,;: ]|[\s{~])*([0-9a-z]+)[\s}]*\)"
 )
 _ORDINAL = re.compile(
     r"(?<=[0-9])\s*\^\{\s*(?:\\(?:text|mathrm|textrm)\s*\{)?\s*(?:st|nd|rd|th|t h)\s*\}?\s*\}"
 )
+_UNIT = r"\\(?:text|textrm|mathrm|mbox)\s*\{([^{}]*)\}"
+_UNIT_FRACTION = re.compile(rf"\\frac\s*\{{\s*{_UNIT}\s*\}}\s*\{{\s*{_UNIT}\s*\}}")
+_TEMPERATURE = re.compile(
+    r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?:\s|~|\\[,;])*"
+    r"(?:\\(?:text|textrm|mathrm|mbox|rm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z0-9_^(]))"
+)
+_TEMPERATURES = {"C": "celsius", "F": "fahrenheit"}
+_UNION_LETTER = re.compile(r"(?<=[)\]}])\s*U\s*(?=[(\[{]|\\\{|\\left)")
 _MISSING_SPACE = re.compile(r"\\(q?quad|,|;|!)(?=[A-Za-z0-9])")
-_END = re.compile(r"[\s.,;:。]+$|\\[\s]+$")
+_END = re.compile(r"(?:\\[,;:\s]|(?<!\\)[\s.,;:。])+$")
 
 
 def clean(text: str) -> str:
@@ -114,10 +123,13 @@ def clean(text: str) -> str:
         text = _CODE_POINT.sub(lambda match: chr(int(match.group(1), 16)), text)
     if not text.isascii():
         text = _ascii(text)
-    if not text.isprintable():
-        text = _SWALLOWED.sub(lambda match: _SWALLOWED_LETTER[match.group()], text)
+    text = with_backslashes(text)
     if "{,}" in text:
         text = _WRAPPED_COMMA.sub(",", text)
+    if "{:}" in text:
+        text = text.replace("{:}", ":")
+    if "U" in text:
+        text = _UNION_LETTER.sub(r" \\cup ", text)
     if "\\\\" in text and "\\begin" not in text:
         text = _DOUBLED.sub(r"\\", text)  # a gold that was escaped twice
     if "$" in text or "\\" in text:
@@ -130,17 +142,27 @@ def clean(text: str) -> str:
         text = _MODULO.sub(r"\\pmod{\1}", text)
     text = text.strip()
     while (shorter := _END.sub("", text)) != text:
-        if shorter.endswith(".") or text.endswith(("...", r"\,")):
+        if shorter.endswith(".") or text.endswith("..."):
             break
         text = shorter
     return text
 
 
+def with_backslashes(text: str) -> str:
+    """The text with the backslashes that a string without `r` swallowed: a form feed and "rac" are \\frac."""
+    return (
+        text if text.isprintable() else _SWALLOWED.sub(lambda match: _SWALLOWED_LETTER[match.group()], text)
+    )
+
+
 def _latex(text: str) -> str:
     text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac").replace(r"\cfrac", r"\frac")
     text = _WRAPPED_COMMA.sub(",", text)
-    text = _MISSING_SPACE.sub(" ", text)
+    text = _MISSING_SPACE.sub(" ", text.replace(r"\!", ""))
+    if "circ" in text:
+        text = _TEMPERATURE.sub(lambda match: rf" \text{{{_TEMPERATURES[match[1] or match[2]]}}}", text)
     if r"\frac" in text:
+        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
         text = _FRACTION_SECOND.sub(r"\1{\2}", _FRACTION_DIGITS.sub(r"\1{\2}", text))
     return text
 

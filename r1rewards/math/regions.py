@@ -23,6 +23,8 @@ class Interval(NamedTuple):
 
 
 Region = tuple[Interval, ...]
+_ALL = Node("numbers", name="R")
+_BOLD_REALS = Node("sym", name="R")
 _LINE = Interval(MINUS_INFINITY, False, INFINITY, False)
 
 
@@ -77,10 +79,20 @@ def is_region(node: Node) -> bool:
     return False
 
 
+def is_interval(node: Node) -> bool:
+    """Whether the two members of a pair are numbers in ascending order, as the ends of an interval are."""
+    if len(node.args) != 2:
+        return False
+    low, high = map(_place, node.args)
+    return low is not None and high is not None and low < high
+
+
 def _region(node: Node, *, pairs: bool = True) -> list[Interval] | None:
     if node.op == "interval" or (node.op == "tuple" and len(node.args) == 2 and pairs):
         low, high = node.args
         return [Interval(low, node.name[0] == "[", high, node.name[1] == "]")]
+    if node == _BOLD_REALS:
+        return [_LINE]
     if node.op == "numbers":
         return [_LINE] if node.name == "R" else None
     if node.op == "set":
@@ -111,14 +123,18 @@ def _inequality(node: Node) -> list[Interval] | None:
         return _region(last)
     if len(signs) == 1:
         sign = signs[0]
-        if not _is_variable(first) and _is_variable(last):
+        if not (_is_variable(first) or first.op == "abs") and (_is_variable(last) or last.op == "abs"):
             first, last, sign = last, first, _FLIPPED.get(sign, sign)
+        if first.op == "abs":
+            return _distance(first.args[0], sign, last)
         if not _is_variable(first) or symbols(first) & symbols(last):
             return None
         if sign in ("<", "<="):
             return [Interval(MINUS_INFINITY, False, last, sign == "<=")]
         if sign in (">", ">="):
             return [Interval(last, sign == ">=", INFINITY, False)]
+        if sign == "!=" and last.op == "pm":
+            return _without(Node("minus", (_ALL, Node("set", (last.args[0], Node("neg", last.args))))))
         if sign == "!=":
             return [Interval(MINUS_INFINITY, False, last, False), Interval(last, False, INFINITY, False)]
         return [Interval(last, True, last, True)] if sign == "=" else None
@@ -128,6 +144,30 @@ def _inequality(node: Node) -> list[Interval] | None:
         if set(signs) <= {">", ">="}:
             return [Interval(last, signs[1] == ">=", first, signs[0] == ">=")]
     return None
+
+
+def _distance(inner: Node, sign: str, bound: Node) -> list[Interval] | None:
+    """|x - a| < b, and with the other signs; None where the inside is not a shifted variable."""
+    center = Node("num")
+    if inner.op == "add" and len(inner.args) == 2 and not symbols(inner.args[1]):
+        center, inner = Node("neg", (inner.args[1],)), inner.args[0]
+    if not _is_variable(inner) or symbols(bound):
+        return None
+    low, high = Node("add", (center, Node("neg", (bound,)))), Node("add", (center, bound))
+    if (place := _place(bound)) is None or place <= 0:
+        return None
+    if sign in ("<", "<="):
+        return [Interval(low, sign == "<=", high, sign == "<=")]
+    if sign in (">", ">="):
+        closed = sign == ">="
+        return [Interval(MINUS_INFINITY, False, low, closed), Interval(high, closed, INFINITY, False)]
+    return None
+
+
+def flip(node: Node) -> Node:
+    """A relation read from right to left: c > b > a as a < b < c."""
+    signs = [_FLIPPED.get(sign, sign) for sign in reversed(node.name.split())]
+    return Node("rel", node.args[::-1], " ".join(signs))
 
 
 def variable(node: Node) -> Node | None:
@@ -143,6 +183,9 @@ def _is_variable(node: Node) -> bool:
 
 def _several(node: Node) -> list[Interval] | None:
     parts = []
+    first = node.args[0]
+    if first.op == "rel" and first.name == "!=" and not any(map(symbols, node.args[1:])):
+        return _without(Node("minus", (_ALL, Node("set", (first.args[-1], *node.args[1:])))))  # x != 1, 4
     for arg in node.args:
         part = _region(arg)
         if part is None:
@@ -163,11 +206,15 @@ def _several(node: Node) -> list[Interval] | None:
 
 
 def _without(node: Node) -> list[Interval] | None:
-    whole, holes = _region(node.args[0]), node.args[1]
-    if whole is None or holes.op != "set":
+    whole, holes = map(_region, node.args)
+    if whole is None or holes is None:
         return None
-    for hole in holes.args:
-        rest = [Interval(MINUS_INFINITY, False, hole, False), Interval(hole, False, INFINITY, False)]
+    for hole in holes:
+        rest = []
+        if not is_infinite(hole.low):
+            rest.append(Interval(MINUS_INFINITY, False, hole.low, not hole.low_closed))
+        if not is_infinite(hole.high):
+            rest.append(Interval(hole.high, not hole.high_closed, INFINITY, False))
         met = _meet(whole, rest)
         if met is None:
             return None
@@ -233,10 +280,11 @@ def _ordered(intervals: list[Interval]) -> Region:
 
 
 def same_inequality(gold: Node, answer: Node) -> bool | None:
-    """One inequality in several symbols against another, up to a factor; None if not both are one."""
+    """One inequality in several symbols against another, up to a factor; None if neither is one."""
     signs = gold.name.split(), answer.name.split()
-    if any(len(sign) != 1 or sign[0] not in _FLIPPED for sign in signs):
-        return None
+    single = [len(sign) == 1 and sign[0] in _FLIPPED for sign in signs]
+    if not all(single):
+        return False if any(single) and len(signs[0]) == len(signs[1]) else None
     difference = [Node("add", (node.args[0], Node("neg", (node.args[1],)))) for node in (gold, answer)]
     factor = proportional(difference[0], difference[1])
     if factor is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from r1rewards.math.evaluate import evaluate, pseudo
-from r1rewards.math.exact import BeyondCapError, Undecidable, exact
+from r1rewards.math.exact import BeyondCapError, Undecidable, exact, half_step
 from r1rewards.math.fields import FLOATS, Field, precise
 from r1rewards.math.tree import Node, has, number, symbols
 from r1rewards.math.units import Unit, parse_unit, word_set
@@ -15,7 +17,10 @@ from r1rewards.math.units import Unit, parse_unit, word_set
 #: A decimal gold is met by rounding only if its half step is relatively small: 0.33 is by 1/3, 0.3 is not.
 #: A longer decimal must show that it was computed, not guessed, so it needs a gold of about three digits.
 _MAX_STEP, _MAX_STEP_OF_DECIMAL = Fraction(1, 50), Fraction(1, 200)
+#: Digits beyond which equality is left undecided.
+_MAX_DIGITS = 6000
 _NEAR, _FAR, _TINY = 1e-9, 1e-4, 1e-30
+_RADIAN = (("radian", 1),)
 _TRIGONOMETRY = word_set("sin cos tan cot sec csc")
 _INTEGER_NAMES = frozenset("nkmjl")
 #: Ranges of the seeded points: inside (0, 1), moderate, large, negative; then one of alternating signs.
@@ -37,6 +42,8 @@ def equal(gold: Node, answer: Node) -> bool | None:
     """
     if gold == answer:
         return True
+    if gold.op == answer.op == "neg":
+        return equal(gold.args[0], answer.args[0])
     if gold.op == "quantity" or answer.op == "quantity":
         return _equal_quantities(gold, answer)
     if gold.op == "percent" or answer.op == "percent":
@@ -48,8 +55,9 @@ def equal(gold: Node, answer: Node) -> bool | None:
     return None if outcome is False and (has(gold, "big", "int") or has(answer, "big", "int")) else outcome
 
 
-def _equal_values(gold: Node, answer: Node) -> bool | None:
-    if has(gold, "degree") or has(answer, "degree"):
+def _equal_values(gold: Node, answer: Node, *, angles: bool = False) -> bool | None:
+    """`angles`: a degree sign counts, as the other side is in radians."""
+    if not angles and (has(gold, "degree") or has(answer, "degree")):
         bare_gold, bare_answer = without_degrees(gold), without_degrees(answer)
         if (bare_gold, bare_answer) != (gold, answer) and equal(bare_gold, bare_answer):
             return True
@@ -67,8 +75,8 @@ def _equal_values(gold: Node, answer: Node) -> bool | None:
 
 def _equal_quantities(gold: Node, answer: Node) -> bool | None:
     moduli = [node.name if node.name.startswith("mod ") else "" for node in (gold, answer)]
-    if moduli[0] and moduli[0] != moduli[1]:
-        return False
+    if moduli[0]:
+        return moduli[0] == moduli[1] and _congruent(gold.args[0], answer.args[0], moduli[0][4:])
     gold_value, gold_unit = _split(gold)
     answer_value, answer_unit = _split(answer)
     if gold_unit is not None and answer_unit is not None:
@@ -77,7 +85,16 @@ def _equal_quantities(gold: Node, answer: Node) -> bool | None:
         ratio = answer_unit.factor / gold_unit.factor
         if ratio != 1:
             answer_value = Node("mul", (number(ratio), answer_value))
+    if answer_unit is not None and answer_unit.dimensions == _RADIAN and gold.op != "quantity":
+        return _equal_values(gold, answer_value, angles=True)
     return equal(gold_value, answer_value)
+
+
+def _congruent(gold: Node, answer: Node, modulus: str) -> bool | None:
+    one, other = exact(gold), exact(answer)
+    if modulus.isdigit() and int(modulus[:18]) and one is not None and other is not None:
+        return (one - other) % int(modulus) == 0
+    return equal(gold, answer)
 
 
 def _split(node: Node) -> tuple[Node, Unit | None]:
@@ -124,26 +141,9 @@ def without_degrees(node: Node) -> Node:
 # -- numbers
 
 
-def _half_step(gold: Node) -> Fraction | None:
-    """Half of the last place of a gold that is a decimal (3.14, -0.5, 6.02e23, 1.5 * 10^6), else None."""
-    if gold.op == "num":
-        return Fraction(1, 2) / Fraction(10) ** gold.digits if gold.digits != -1 else None
-    if gold.op == "neg":
-        return _half_step(gold.args[0])
-    if (
-        gold.op == "mul"
-        and len(gold.args) == 2
-        and gold.args[1].op == "pow"
-        and gold.args[1].args[0] == number(10)
-    ):
-        step, power = _half_step(gold.args[0]), exact(gold.args[1])
-        return None if step is None or power is None else step * power
-    return None
-
-
 def _rounds_to(answer: Node, given: Fraction, gold: Node, value: Fraction) -> bool:
-    step = _half_step(gold)
-    limit = _MAX_STEP if _half_step(answer) is None else _MAX_STEP_OF_DECIMAL
+    step = half_step(gold)
+    limit = _MAX_STEP if half_step(answer) is None else _MAX_STEP_OF_DECIMAL
     if step is None or value == 0 or step > abs(value) * limit:
         return False
     return abs(given - value) <= step
@@ -153,7 +153,7 @@ def _equal_constants(gold: Node, answer: Node) -> bool | None:
     try:
         left, right = _values(gold, answer, {}, FLOATS)
         difference, size = abs(left - right), max(abs(left), abs(right))
-        step = _half_step(gold)
+        step = half_step(gold)
         if step is not None and size and float(step) <= size * float(_MAX_STEP):
             return bool(difference <= float(step) * (1 + 1e-9))
         if difference > _FAR * size:
@@ -165,12 +165,26 @@ def _equal_constants(gold: Node, answer: Node) -> bool | None:
 
 def _precisely_equal(gold: Node, answer: Node, point: dict[str, Fraction]) -> bool | None:
     field = precise()
-    try:
-        left, right = _values(gold, answer, point, field)
-    except Undecidable:
-        return None
-    size = max(abs(left), abs(right))
-    return bool(abs(left - right) <= size * field.mp.mpf(10) ** -45) or bool(size < field.mp.mpf(10) ** -50)
+    start = field.digits
+    while True:
+        try:
+            left, right = _values(gold, answer, point, field)
+        except Undecidable:
+            return None
+        except (GoldBeyondCapError, AnswerBeyondCapError):
+            if field.digits == start:
+                raise
+            return None  # only the additional digits are too dear
+        size, ten = max(abs(left), abs(right)), field.mp.mpf(10)
+        if abs(left - right) > size * ten ** (15 - field.digits) and size >= ten ** (10 - field.digits):
+            return False
+        # Numbers so large hide a difference such as that of sqrt(4^2012 + 1) and sqrt(4^2012 + 2).
+        needed = round(0.7 * field.largest) + 60
+        if field.digits >= needed:
+            return True
+        if needed > _MAX_DIGITS:
+            return None
+        field = precise(needed)
 
 
 def _values(gold: Node, answer: Node, point: Mapping[str, Fraction], field: Field) -> tuple[Any, Any]:
@@ -246,7 +260,11 @@ def _equal_at_integers(gold: Node, answer: Node, names: frozenset[str]) -> bool:
         return False
     checked = 0
     for start in range(1, 9):
-        point = {name: Fraction(start * (2 + place) + place) for place, name in enumerate(sorted(names))}
+        # Even and odd ones, in every order.
+        point = {
+            name: Fraction((7 * start + 5 * place + 3 * start * place) % 11 + 1)
+            for place, name in enumerate(sorted(names))
+        }
         try:
             left, right = _values(gold, answer, point, FLOATS)
         except Undecidable:
@@ -259,20 +277,76 @@ def _equal_at_integers(gold: Node, answer: Node, names: frozenset[str]) -> bool:
 
 def proportional(gold: Node, answer: Node) -> Fraction | None:
     """The sign (1 or -1) of the constant ratio of two formulas; None when the ratio is not constant."""
-    names = symbols(gold)
-    if not names or names != symbols(answer):
-        return None
-    ratios: list[complex] = []
-    for point in points(names):
-        try:
-            left, right = _values(gold, answer, point, FLOATS)
-        except Undecidable:
-            continue
-        if abs(right) < 1e-12 or abs(left) < 1e-12:
-            continue
-        ratios.append(left / right)
+    ratios = [ratio for _, ratio in _ratios(gold, answer)]
     if len(ratios) < 4 or any(abs(ratio - ratios[0]) > 1e-8 * abs(ratios[0]) for ratio in ratios):
         return None
     if abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
         return None
     return Fraction(1 if ratios[0].real > 0 else -1)
+
+
+def _ratios(gold: Node, answer: Node) -> list[tuple[dict[str, Fraction], complex]]:
+    """The ratio of two formulas in the same symbols at the seeded points where both have a value but 0."""
+    names = symbols(gold)
+    ratios: list[tuple[dict[str, Fraction], complex]] = []
+    if not names or names != symbols(answer):
+        return ratios
+    for point in points(names):
+        try:
+            left, right = _values(gold, answer, point, FLOATS)
+        except Undecidable:
+            continue
+        if abs(right) >= 1e-12 and abs(left) >= 1e-12:
+            ratios.append((point, left / right))
+    return ratios
+
+
+def same_up_to_powers(gold: Node, answer: Node) -> bool:
+    """Whether xy - 6 and y - 6/x vanish together: their ratio is a product of powers of the symbols, none
+    of which may be 0 where either formula is."""
+    ratios = _ratios(gold, answer)
+    names = sorted(symbols(gold))
+    if not 1 < len(names) <= 3 or len(ratios) < 6:
+        return False
+    for powers in product((-2, -1, 0, 1, 2), repeat=len(names)):
+        rests = [
+            ratio / math.prod(float(point[name]) ** power for name, power in zip(names, powers, strict=True))
+            for point, ratio in ratios
+        ]
+        if all(abs(rest - rests[0]) <= 1e-8 * abs(rests[0]) for rest in rests):
+            used = [name for name, power in zip(names, powers, strict=True) if power]
+            return all(_never_zero(side, name, names) for name in used for side in (gold, answer))
+    return False
+
+
+def _never_zero(formula: Node, name: str, names: Sequence[str]) -> bool:
+    """Whether a formula has no zero that is in sight where this symbol is 0."""
+    for point in points(frozenset(names)):
+        try:
+            if abs(evaluate(formula, {**point, name: Fraction(0)}, FLOATS)) < 1e-9:
+                return False
+        except Undecidable:
+            continue
+    return True
+
+
+def solved_by(equation: Node, name: str, value: Node) -> bool:
+    """Whether `equation` = 0 is linear in a symbol and holds everywhere with this value for it."""
+    checked = 0
+    for point in points(symbols(value)):
+        try:
+            solution = evaluate(value, point, FLOATS)
+            if abs(solution.imag) > 1e-12 * (1 + abs(solution)):
+                continue
+            at = Fraction(solution.real)
+            here, ahead, behind = (
+                evaluate(equation, {**point, name: at + step}, FLOATS)
+                for step in (Fraction(0), Fraction(1), Fraction(-1))
+            )
+        except Undecidable:
+            continue
+        slope = abs(ahead - behind)
+        if slope < 1e-9 or abs(here) > _NEAR * slope or abs(ahead + behind) > 1e-6 * slope:
+            return False
+        checked += 1
+    return checked >= 3

@@ -5,7 +5,25 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from r1rewards.math.units import is_unit_word, word_set
+from r1rewards.math.units import is_unit_word
+from r1rewards.math.vocabulary import (
+    ALGEBRA,
+    ALIASES,
+    BRACKETS,
+    CURRENCY,
+    DEGREE,
+    FUNCTION_NAMES,
+    FUNCTIONS,
+    GREEK,
+    LOOKS,
+    OPERATORS,
+    ORDINALS,
+    PERCENT,
+    SAME_LETTER,
+    STOPS,
+    STRUCTURES,
+    WORDS,
+)
 
 #: Caps of one answer; beyond them it is `Unreadable`, never slow.
 MAX_CHARACTERS = 2048
@@ -29,121 +47,6 @@ class Token(NamedTuple):
 
 END = Token("eof", "")
 
-FUNCTIONS = word_set(
-    "sin cos tan cot sec csc arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh coth ln log lg "
-    "exp max min gcd lcm det arg Re Im sgn sup inf deg dim"
-)
-_FUNCTION_NAMES = {
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "tg": "tan",
-    "ctg": "cot",
-    "arctg": "arctan",
-    "cosec": "csc",
-    "LCM": "lcm",
-    "GCD": "gcd",
-}
-_GREEK = word_set(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon "
-    "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar mho imath "
-    "jmath nabla partial aleph"
-)
-_SAME_LETTER = {"varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "varrho": "rho"}
-_OPERATORS = {
-    "cdot": "*",
-    "times": "*",
-    "ast": "*",
-    "div": "/",
-    "pm": "pm",
-    "mp": "mp",
-    "le": "<=",
-    "leq": "<=",
-    "leqslant": "<=",
-    "ge": ">=",
-    "geq": ">=",
-    "geqslant": ">=",
-    "lt": "<",
-    "gt": ">",
-    "ne": "!=",
-    "neq": "!=",
-    "subset": "subset",
-    "subsetneq": "subset",
-    "subsetneqq": "subset",
-    "subseteq": "subseteq",
-    "supset": "supset",
-    "supseteq": "supseteq",
-    "perp": "perp",
-    "parallel": "parallel",
-    "sim": "sim",
-    "propto": "propto",
-    "cong": "cong",
-    "notin": "notin",
-    "approx": "~",
-    "simeq": "~",
-    "doteq": "~",
-    "equiv": "=",
-    "in": "in",
-    "cup": "union",
-    "bigcup": "union",
-    "cupdot": "union",
-    "sqcup": "union",
-    "cap": "meet",
-    "setminus": "minus",
-    "backslash": "minus",
-    "mid": "|",
-    "vert": "|",
-    "lvert": "|",
-    "rvert": "|",
-    "colon": ":",
-    "land": "and",
-    "wedge": "and",
-    "lor": "or",
-    "vee": "or",
-    "prime": "'",
-    "circ": "degree",
-    "degree": "degree",
-    "textdegree": "degree",
-    "textcirc": "degree",
-    "to": "to",
-    "rightarrow": "to",
-    "mapsto": "to",
-}
-_BRACKETS = {
-    "langle": "(",
-    "rangle": ")",
-    "lbrace": "\\{",
-    "rbrace": "\\}",
-    "lbrack": "[",
-    "rbrack": "]",
-    "lparen": "(",
-    "rparen": ")",
-}
-#: Commands that say how something looks, not what it is.
-_LOOKS = word_set(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr middle displaystyle textstyle limits "
-    "nolimits quad qquad hfill bf rm it cal boldsymbol mathbf bm mathcal mathit mathsf vec hat tilde "
-    "bar overrightarrow widehat underline mathstrut strut boxed fbox noindent overset rlap angle "
-    "triangle therefore"
-)
-_WORDS = word_set("text textbf textit textrm textnormal textup textsf mbox hbox mathrm operatorname")
-_STRUCTURES = word_set(
-    "frac sqrt binom dbinom tbinom lfloor rfloor lceil rceil sum prod int begin end overline dot mathbb "
-    "infty emptyset varnothing ldots cdots dots dotsc dotsb"
-)
-_ALGEBRA = word_set("lim limsup liminf partial iint oint")
-_ALIASES = {"dbinom": "binom", "tbinom": "binom", "varnothing": "emptyset"} | dict.fromkeys(
-    ("cdots", "dots", "dotsc", "dotsb"), "ldots"
-)
-#: From one of these words on, an answer explains itself.
-_STOPS = word_set(
-    "where for when if with such is are which because since given whenever provided unless respectively "
-    "as has have that this so then means"
-)
-_PERCENT = word_set("percent pct percentage percents")
-_DEGREE = word_set("degree degrees deg")
-_CURRENCY = "$€£¥₹"
-
 _SCAN = re.compile(
     r"(?P<space>\s+|~)"
     r"|(?P<num>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![0-9A-Za-z.]))?)"
@@ -157,6 +60,8 @@ _SCAN = re.compile(
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _SPACED_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?: [0-9]{3})+(?![0-9])")
 _GLUED_WORD = re.compile(r"(?<=[0-9)}\]])(and|or)(?=[A-Z0-9(\\\s])")
+_REPEATING = re.compile(r"([0-9]*\.[0-9]*?)([0-9]{1,12}?)\2+")
+_AFTER_UNIT = re.compile(r"\s*(?:[.,;)}/^]|\\(?:[},;]|cdot|text|mathrm)|$)|\s+[A-Za-z]")
 _PLAIN = {"*": "*", "/": "/", "+": "+", "-": "-", "=": "=", "<": "<", ">": ">", ":": ":", "!": "!"}
 
 
@@ -216,8 +121,8 @@ class _Scanner:
         self.add("num", value)
 
     def _run(self, run: str) -> None:
-        if (run in FUNCTIONS and run not in ("deg", "inf", "arg", "dim", "sup")) or run in _FUNCTION_NAMES:
-            self.add("fn", _FUNCTION_NAMES.get(run, run))
+        if (run in FUNCTIONS and run not in ("deg", "inf", "arg", "dim", "sup")) or run in FUNCTION_NAMES:
+            self.add("fn", FUNCTION_NAMES.get(run, run))
         elif len(run) == 1 or run in ("pi", "theta", "alpha", "beta"):
             self.add("sym", run)
         elif run in ("infty", "infinity", "Infinity", "oo", "inf"):
@@ -232,15 +137,17 @@ class _Scanner:
         lower = run.lower()
         if lower in ("and", "or"):
             self.add("sep", lower)
-        elif lower in _STOPS:
+        elif lower in STOPS:
             self.add("stop", lower)
         elif lower == "mod":
             self.add("text", "mod")
-        elif lower in _PERCENT:
+        elif lower == "infinity":
+            self.add("infty", run)
+        elif lower in PERCENT:
             self.add("%", "%")
-        elif lower in _DEGREE:
+        elif lower in DEGREE:
             self.add("degree", "degree")
-        elif upright or is_unit_word(run) or (self.out and self.out[-1].kind == "num" and lower in _ORDINALS):
+        elif upright or self._is_unit(run) or (self.out and self.out[-1].kind == "num" and lower in ORDINALS):
             self.add("text", run)
         elif len(run) <= 3 and not (len(run) == 3 and set(lower) & set("eiou")):
             for letter in run:
@@ -249,37 +156,53 @@ class _Scanner:
             return False
         return True
 
+    def _is_unit(self, run: str) -> bool:
+        """Whether letters in a formula are a unit: 5 cm is one, the mg of mg sin(x) are two symbols."""
+        if not is_unit_word(run):
+            return False
+        return len(run) > 2 or (
+            self._after_value() and _AFTER_UNIT.match(self.text, self.position) is not None
+        )
+
     def _command(self, name: str) -> None:
-        if name in _LOOKS:
+        if name in LOOKS:
             return
-        if name in _OPERATORS:
-            value = _OPERATORS[name]
+        if name in OPERATORS:
+            value = OPERATORS[name]
             self.add("sep" if value in ("and", "or") else value, value)
-        elif name in _BRACKETS:
-            self.add(_BRACKETS[name], name)
-        elif name in FUNCTIONS or name in _FUNCTION_NAMES:
-            self.add("fn", _FUNCTION_NAMES.get(name, name))
-        elif name in _GREEK or name in _SAME_LETTER:
-            self.add("sym", _SAME_LETTER.get(name, name))
-        elif name in _WORDS:
+        elif name in BRACKETS:
+            self.add(BRACKETS[name], name)
+        elif name in FUNCTIONS or name in FUNCTION_NAMES:
+            self.add("fn", FUNCTION_NAMES.get(name, name))
+        elif name in GREEK or name in SAME_LETTER:
+            self.add("sym", SAME_LETTER.get(name, name))
+        elif name in WORDS:
             self._words(self._argument())
-        elif name in _STRUCTURES:
-            self._structure(_ALIASES.get(name, name))
-        elif name == "over":
-            self.add("over", name)
+        elif name in STRUCTURES:
+            self._structure(ALIASES.get(name, name))
+        elif name in ("over", "choose"):
+            self.add(name, name)
         elif name in ("pmod", "bmod", "mod"):
             self.add("text", "mod " + " ".join(self._argument().split()))
         elif name == "hline":
             return
         elif name == "forall":
             self.add("stop", name)
-        elif name in ("hspace", "phantom", "color", "vspace", "label", "tag"):
+        elif name in ("hspace", "phantom", "color", "textcolor", "vspace", "label", "tag"):
             self._argument()
-        elif name in _ALGEBRA:
+        elif name in ALGEBRA:
             raise NeedsAlgebra(f"the command \\{name}")
         else:
             # Whatever it means, it equals itself and nothing else.
             self.add("sym", "\\" + name[:40])
+
+    def _dots(self) -> None:
+        """`...`: after a decimal whose last digits repeat, that repeating decimal."""
+        last = self.out[-1] if self.out else END
+        if last.kind == "num" and (match := _REPEATING.fullmatch(last.value)):
+            self.out[-1] = Token("repeat", f"{match[1]}|{match[2]}", last.spaced)
+        else:
+            self.add("ldots", "...")
 
     def _structure(self, name: str) -> None:
         if name in ("overline", "dot"):
@@ -296,8 +219,11 @@ class _Scanner:
             if name == "begin" and self.out[-1].value == "array":
                 self._argument()
             return
+        if name == "ldots":
+            self._dots()
+            return
         if name == "mathbb":
-            self.add("numbers", self._argument())
+            self.add("numbers", self._argument().strip())
             return
         self.add(name, name)
 
@@ -335,7 +261,7 @@ class _Scanner:
                     self.word(name, upright=True)
             elif piece in ",;":
                 self.add("sep", piece)
-            elif piece in "()+-*/=<>^:%{}" or piece in _CURRENCY:
+            elif piece in "()+-*/=<>^:%{}" or piece in CURRENCY:
                 self._one(piece)
             elif ord(piece) > 127:
                 self.add("text", piece)
@@ -367,15 +293,15 @@ class _Scanner:
             self.add(value, value)
         elif value in ",;":
             self.add("sep", value)
-        elif value in _CURRENCY:
+        elif value in CURRENCY:
             self.add("currency", value)
         elif value == "." and self.out and self.out[-1].kind in ("num", "ldots", "text"):
             if self.text[self.position : self.position + 2] == "..":
                 self.position += 2
-                self.add("ldots", "...")
+                self._dots()
         elif value == "." and self.text[self.position : self.position + 2] == "..":
             self.position += 2
-            self.add("ldots", "...")
+            self._dots()
         elif value in '`"?@#.':
             if value in "@#?":
                 raise Unreadable(f"the character {value!r}")
@@ -383,6 +309,3 @@ class _Scanner:
             self.add("text", value)
         else:
             raise Unreadable(f"the character {value!r}")
-
-
-_ORDINALS = frozenset(("st", "nd", "rd", "th"))

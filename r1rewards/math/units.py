@@ -28,15 +28,24 @@ _TIME = {"s": "1", "sec": "1", "second": "1", "min": "60", "minute": "60", "h": 
 _TIME |= {"hour": "3600", "day": "86400", "week": "604800"}
 _CALENDAR = {"month": "1", "year": "12", "yr": "12", "decade": "120", "century": "1200", "centurie": "1200"}
 _MASS = {"g": "1", "gram": "1", "gm": "1", "tonne": "1000000", "ton": "1000000"}
-_WEIGHT = {"lb": "16", "pound": "16", "oz": "1", "ounce": "1"}
-_VOLUME = {"l": "1", "liter": "1", "litre": "1"}
-_US_VOLUME = {"gallon": "16", "gal": "16", "quart": "4", "pint": "2", "cup": "1"}
-_MONEY = {"dollar": "1", "usd": "1", "buck": "1", "cent": "0.01", "¢": "0.01"}
+_MASS |= {"lb": "453.59237", "pound": "453.59237", "oz": "28.349523125", "ounce": "28.349523125"}
+_AREA = {"acre": "4046.8564224", "hectare": "10000", "ha": "10000"}
+_VOLUME = {"l": "0.001", "liter": "0.001", "litre": "0.001", "gallon": "0.003785411784"}
+_VOLUME |= {"gal": "0.003785411784", "quart": "0.000946352946", "pint": "0.000473176473"}
+_VOLUME |= {"cup": "0.0002365882365"}
+_MONEY = {"dollar": "1", "usd": "1", "buck": "1", "cent": "0.01", "¢": "0.01", "$": "1"}
 _OTHERS = {
     "euro": "euro",
+    "eur": "euro",
+    "€": "euro",
+    "£": "sterling",
+    "gbp": "sterling",
     "yuan": "yuan",
+    "rmb": "yuan",
     "rupee": "rupee",
+    "₹": "rupee",
     "yen": "yen",
+    "¥": "yen",
     "peso": "peso",
     "newton": "newton",
     "joule": "joule",
@@ -56,8 +65,6 @@ _OTHERS = {
     "bit": "bit",
     "radian": "radian",
     "rad": "radian",
-    "acre": "acre",
-    "hectare": "hectare",
     "unit": "unit",
     "pascal": "pascal",
     "pa": "pascal",
@@ -68,32 +75,32 @@ _PREFIXED = word_set(
     "m meter metre g gram l liter litre s sec second byte watt joule volt newton hertz hz pa pascal mol"
 )
 
-_TABLE: dict[str, tuple[Fraction, str]] = {}
-for _dimension, _names in (
-    ("length", _LENGTH),
-    ("time", _TIME),
-    ("calendar", _CALENDAR),
-    ("mass", _MASS),
-    ("weight", _WEIGHT),
-    ("volume", _VOLUME),
-    ("us volume", _US_VOLUME),
-    ("dollar", _MONEY),
+#: Of every unit word: its factor in base units, its base dimension, and the power of it.
+_TABLE: dict[str, tuple[Fraction, str, int]] = {}
+for _dimension, _power, _names in (
+    ("length", 1, _LENGTH),
+    ("length", 2, _AREA),
+    ("length", 3, _VOLUME),
+    ("time", 1, _TIME),
+    ("calendar", 1, _CALENDAR),
+    ("mass", 1, _MASS),
+    ("dollar", 1, _MONEY),
 ):
     for _name, _factor in _names.items():
-        _TABLE[_name] = (Fraction(_factor), _dimension)
+        _TABLE[_name] = (Fraction(_factor), _dimension, _power)
 for _name, _dimension in _OTHERS.items():
-    _TABLE[_name] = (Fraction(1), _dimension)
-for _prefix, _power in _PREFIXES.items():
+    _TABLE[_name] = (Fraction(1), _dimension, 1)
+for _prefix, _exponent in _PREFIXES.items():
     for _name in _PREFIXED:
         if (len(_prefix) > 1) == (len(_name) > 2):
-            _factor_, _dimension = _TABLE[_name]
-            _TABLE.setdefault(_prefix + _name, (_factor_ * Fraction(10) ** _power, _dimension))
+            _factor_, _dimension, _power = _TABLE[_name]
+            _TABLE.setdefault(_prefix + _name, (_factor_ * Fraction(10) ** _exponent, _dimension, _power))
 
 _COMPOUND = {"mph": "mile/hour", "kmh": "km/hour", "kph": "km/hour", "rpm": "unit/minute", "mps": "m/s"}
 _COMPOUND |= {"cc": "cm^3", "sqft": "ft^2"}
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3, "squared": 2, "cubed": 3}
 #: Words that are units only inside \text{} or after a number; "in" and "l" are too common otherwise.
-_AMBIGUOUS = word_set("in l min day pa mol bit cup ton")
+_AMBIGUOUS = word_set("in l min day pa ha mol bit cup ton")
 
 
 def _singular(word: str) -> str:
@@ -114,7 +121,7 @@ def is_unit_word(word: str) -> bool:
     return bool(_singular(word)) or word.lower() in _COMPOUND or word.lower() in _POWERS
 
 
-_PIECE = re.compile(r"[A-Za-z¢]+|\^?-?[0-9]+|[/*^]|[^\s]")
+_PIECE = re.compile(r"[A-Za-z]+|\^?-?[0-9]+|[/*^]|[^\s]")
 
 
 @lru_cache(maxsize=4096)
@@ -123,13 +130,13 @@ def parse_unit(text: str) -> Unit | None:
     factor = Fraction(1)
     dimensions: dict[str, int] = {}
 
-    def take(one: Fraction, dimension: str, power: int) -> None:
+    def take(one: Fraction, dimension: str, own: int, power: int) -> None:
         nonlocal factor
         factor *= one**power
-        dimensions[dimension] = dimensions.get(dimension, 0) + power
+        dimensions[dimension] = dimensions.get(dimension, 0) + own * power
 
     sign, ahead = 1, 1
-    last: tuple[Fraction, str] | None = None
+    last: tuple[Fraction, str, int] | None = None
     for piece in _PIECE.findall(text):
         lower = piece.lower()
         digits = piece.lstrip("^")
@@ -139,7 +146,7 @@ def parse_unit(text: str) -> Unit | None:
             continue
         elif digits.lstrip("-").isdigit() or lower in ("squared", "cubed"):
             power = _POWERS.get(lower) or int(digits[:3])
-            if last is None or not -9 < power < 9:
+            if last is None or not -99 < power < 99:
                 return None
             take(*last, sign * (power - 1))  # it was taken once already
         elif lower in _POWERS:
@@ -149,7 +156,7 @@ def parse_unit(text: str) -> Unit | None:
             assert inner is not None
             factor *= inner.factor**sign
             for dimension, power in inner.dimensions:
-                take(Fraction(1), dimension, sign * power)
+                take(Fraction(1), dimension, 1, sign * power)
         elif name := _singular(piece):
             last = _TABLE[name]
             take(*last, sign * ahead)

@@ -34,6 +34,11 @@ RL_CURVES = (
     "Groups without variance",
 )
 SFT_CURVES = ("Loss",)
+#: What a reward model is measured by on held-out prompts.
+RM_FIGURES = {
+    "accuracy": "held-out pairs or labels told right",
+    "ranked": "good answers ranked above bad ones to the same prompt",
+}
 READINGS = GAINED, LOST, UNCLEAR = "gained", "lost", "no clear difference"
 
 Difference = Mapping[str, float]
@@ -246,13 +251,13 @@ def _curves(run: Run, document: Path) -> Iterator[str]:
     yield "Over the optimiser's steps; dotted lines part the segments of a training."
     for stage, training in trainings:
         if training.name != "policy":
-            held_out = (training.evaluation or {}).get("accuracy")
-            if held_out:
-                low, high = percent(held_out["low"]), percent(held_out["high"])
-                yield (
-                    f"{inline(stage.title)}, {inline(training.name)}: {percent(held_out['mean'])} % of "
-                    f"held-out pairs or labels told right ({low} to {high}), averaged over prompts."
-                )
+            for key, measured in RM_FIGURES.items():
+                if held_out := (training.evaluation or {}).get(key):
+                    low, high = percent(held_out["low"]), percent(held_out["high"])
+                    yield (
+                        f"{inline(stage.title)}, {inline(training.name)}: {percent(held_out['mean'])} % of "
+                        f"{measured} ({low} to {high}), averaged over prompts."
+                    )
             continue
         by_title = {figure.title: figure for figure in curves(training)}
         titles = RL_CURVES if "Reward" in by_title else SFT_CURVES

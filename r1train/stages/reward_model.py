@@ -82,24 +82,50 @@ def _evaluate(model: Path, heldout: Path, settings: RewardModel) -> dict[str, An
         max_length=settings.optim.max_length,
     )
     try:
-        right = _right(scorer, rows, settings.data)
+        if settings.data == "pairs":
+            better, worse = _values(scorer, rows, "chosen"), _values(scorer, rows, "rejected")
+            right = [_above(a, b) for a, b in zip(better, worse, strict=True)]
+            figures = {"accuracy": _by_prompt(rows, right)}
+        else:
+            values = _values(scorer, rows, "text")
+            right = [float((p > 0.5) == bool(row["label"])) for p, row in zip(values, rows, strict=True)]
+            figures = {"accuracy": _by_prompt(rows, right)}
+            if ranked := _ranked(rows, values):
+                figures["ranked"] = ranked
     finally:
         scorer.close()
+    return {"prompts": len({row["id"] for row in rows}), "rows": len(rows), **figures}
+
+
+def _values(scorer: Scorer, rows: list[dict[str, Any]], key: str) -> list[float]:
+    return [float(v.value or 0.0) for v in scorer.check_many([_sample(row, row[key]) for row in rows])]
+
+
+def _above(a: float, b: float) -> float:
+    return 1.0 if a > b else 0.5 if a == b else 0.0
+
+
+def _by_prompt(rows: list[dict[str, Any]], right: list[float]) -> dict[str, float]:
+    """The mean over prompts of each one's mean, with its interval."""
     by_prompt: dict[str, list[float]] = {}
     for row, value in zip(rows, right, strict=True):
         by_prompt.setdefault(row["id"], []).append(value)
-    interval = bootstrap_mean([sum(values) / len(values) for values in by_prompt.values()])
-    return {"prompts": len(by_prompt), "rows": len(rows), "accuracy": interval.to_dict()}
+    return bootstrap_mean([sum(values) / len(values) for values in by_prompt.values()]).to_dict()
 
 
-def _right(scorer: Scorer, rows: list[dict[str, Any]], data: str) -> list[float]:
-    def values(key: str) -> list[float]:
-        return [float(v.value or 0.0) for v in scorer.check_many([_sample(row, row[key]) for row in rows])]
+def _ranked(rows: list[dict[str, Any]], values: list[float]) -> dict[str, float] | None:
+    """How often the good answer to a prompt is worth more than a bad one to the same prompt.
 
-    if data == "pairs":
-        pairs = zip(values("chosen"), values("rejected"), strict=True)
-        return [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in pairs]
-    return [float((p > 0.5) == bool(row["label"])) for p, row in zip(values("text"), rows, strict=True)]
+    It is what a group of GRPO uses, and holds also where all values lie on one side of the threshold.
+    """
+    pairs: list[dict[str, Any]] = []
+    above: list[float] = []
+    for good, a in zip(rows, values, strict=True):
+        for bad, b in zip(rows, values, strict=True):
+            if good["id"] == bad["id"] and good["label"] and not bad["label"]:
+                pairs.append(good)
+                above.append(_above(a, b))
+    return _by_prompt(pairs, above) if pairs else None
 
 
 def _sample(row: Mapping[str, Any], text: str) -> Sample:

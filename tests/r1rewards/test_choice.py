@@ -51,6 +51,43 @@ STATED = [
     "Die richtige Antwort ist {}.",
     "La respuesta correcta es: {}",
     "Ответ: {}",
+    "\\boxed{{\\textbf{{({}) }}18}}",
+    "\\boxed {}",
+    "The answer is:\n\n({})\n\nBecause it is the capital.",
+    "The answer to this question is {}.",
+    "The answer is probably {}",
+    "The correct statement is {}.",
+    "I conclude that option {} fits best.",
+    "So, it's {}.",
+    "Hence, ({}).",
+    "This corresponds to option {}.",
+    "It is Paris ({})",
+    "I'd go with {}",
+    "Ans. {}",
+    "<answer>{}</answer>",
+    "The answer is '{}'.",
+    "{}: correct. C: wrong.",
+    "C is wrong, and {} is right.",
+    "The answer is not C; it is {}",
+    "The answer is {}, not C.",
+    "The answer is {} (Paris), not C (Rome).",
+    "not C but {}",
+    "The answer is C? No, {}.",
+    "**{}**\n\nC. wrong\nH. wrong",
+    "答案应为{}",
+    "【答案】{}",
+    "答案選{}",
+    "我认为是{}",
+    "故正确的选项是{}",
+    "{} 是正确的",
+    "{}项符合题意",
+    "C错误，{}正确",
+    "不应选C，应选{}",
+    "答案不是C而是{}",
+    "答案是15厘米，即{}选项",
+    "정답은 {}입니다.",
+    "正解は{}です",
+    "La réponse est la {}",
 ]
 
 
@@ -85,6 +122,31 @@ def test_every_usual_way_of_stating_it(stated, letter):
         "ABCD",
         "答案是A或B",
         "I'd say the answer is A's opposite",
+        "A\nB\nC\nD",
+        "A. one\nB. two\nC. three\nD. four",
+        "(A)(B)(C)(D)",
+        "\\boxed{A|B}",
+        "The answer is A (or B)",
+        "The answer is A, or possibly B",
+        "Either (A) or (B) is correct.",
+        "A and B are correct",
+        "maybe A, maybe B",
+        "The answer is neither A nor B",
+        "The answer cannot be A",
+        "I don't think the answer is A",
+        "If the answer is A then we are done.",
+        "Is the answer A?",
+        "It can't be A.",
+        "Option A is not the right answer",
+        "A: wrong",
+        "Answer: A4 paper",
+        "Vitamin A",
+        "point A",
+        "不选A",
+        "不能选A",
+        "A不正确",
+        "选A或B",
+        "A、B、C、D都正确",
     ],
 )
 def test_what_chooses_nothing(response):
@@ -121,10 +183,50 @@ OPTIONS = {"A": "mass", "B": "mass and charge", "C": "3.5 m/s", "D": "None of th
         ("\\boxed{3.5 \\text{ m/s}}", "C"),
         ("none of the above", "D"),
         ("A) mass", "A"),
+        ("The answer is mass", "A"),
+        ("It is not mass", None),
+        ("mass or 3.5 m/s", None),
     ],
 )
 def test_the_text_of_an_option_chooses_it(answer, letter):
     assert chosen_letter(answer, OPTIONS)[0] == letter
+
+
+def test_options_that_speak_of_letters():
+    options = {"A": "Vitamin A", "B": "Vitamin B", "C": "Vitamin C", "D": "Both A and B"}
+    for answer in (
+        "Both A and B",
+        "D. Both A and B",
+        "The answer is (D) Both A and B.",
+        "\\boxed{Both A and B}",
+    ):
+        assert chosen_letter(answer, options)[0] == "D"
+    assert chosen_letter("It is Vitamin C.", options)[0] == "C"
+    assert chosen_letter("Both A and B")[0] is None
+
+
+def test_letters_beyond_those_of_most_questions():
+    assert check("The answer is (R).", "R").value == 1.0
+    assert check("The answer is (R).", "A").value == 0.0
+    assert check("The answer is (J).", "J").value == 1.0
+
+
+def test_endless_answers_are_read_from_their_end():
+    for unit in (
+        "The answer is A ",
+        "A",
+        "A, ",
+        "(",
+        "answer ",
+        "\n",
+        "\\boxed{",
+        "it is ",
+        "not ",
+        "选",
+        "B\n",
+    ):
+        chosen_letter(unit * (300_000 // len(unit)))
+    assert check("A, B or C? " * 100_000 + "\nThe answer is B.", "B").value == 1.0
 
 
 def test_only_letters_on_offer_count():
@@ -155,6 +257,8 @@ def test_at_most_one_letter_is_right(answer, letter):
 def test_options_are_read_from_the_question():
     question = "Which?\n\nA. one\nB. two\n(C) three\n D) four\n\nA note."
     assert options_in(question) == {"A": "one", "B": "two", "C": "three", "D": "four"}
+    assert options_in("Which? (A) 12 (B) 15 (C) 18") == {"A": "12", "B": "15", "C": "18"}
+    assert options_in("Which?\nA.12  B.15\nC.18  D.21") == {"A": "12", "B": "15", "C": "18", "D": "21"}
     assert options_in("A. Smith wrote it. Who is C. Brown?") == {}
 
 

@@ -163,6 +163,16 @@ def test_math(
     assert json.loads(capsys.readouterr().out)["value"] == 1 - status
 
 
+def test_math_explains(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    response = r"<think>hm</think> so \boxed{0.5}"
+    assert cli("math", r"\frac{1}{2}", response, "--explain", monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    for step in ("thinking", "gold", "rational", "boxed", "fast tiers", "verdict       1"):
+        assert step in said
+    assert cli("math", "1/2", response, "--explain", "--json", monkeypatch=monkeypatch) == 0
+    assert json.loads(capsys.readouterr().out)["steps"]
+
+
 @pytest.mark.parametrize(("program", "status"), [("print(int(input()) + 1)", 0), ("print(7)", 1)])
 def test_run(
     tmp_path: Path,

@@ -50,12 +50,28 @@ def test_lenient_forgives_text_outside_and_nothing_else():
 
 
 def test_graded_pays_for_the_tags_that_are_right():
-    ladder = ["", "4", "<think>a</think> 4", "<think>a</think><answer>4", "so " + GOOD, GOOD]
+    ladder = [
+        "",
+        "4",
+        "<think>a",
+        "<think>a</think>",
+        "<think>a</think> 4",
+        "<think>a</think><answer>4",
+        "so " + GOOD,
+        GOOD,
+    ]
     values = [check(text, graded=True).value for text in ladder]
     assert values == sorted(values)
     assert values[0] == 0.0
     assert values[-1] == 1.0
     assert len(set(values)) >= 4
+
+
+@pytest.mark.parametrize("nothing", ["", " \n", "\u200b", "\ufeff \u2060", "\u3164"])
+def test_what_cannot_be_seen_is_nothing(nothing):
+    assert check(f"<think>{nothing}</think><answer>4</answer>").details["faults"] == ["empty_reasoning"]
+    assert check(f"<think>a</think><answer>{nothing}</answer>").details["faults"] == ["empty_answer"]
+    assert check(f"<think>{nothing}</think><answer>4</answer>", thinking=False).value == 1.0
 
 
 @given(st.lists(st.sampled_from(["<think>", "</think>", "<answer>", "</answer>", " ", "x"])).map("".join))

@@ -113,6 +113,7 @@ HOSTILE = [
     "9**9**9**9",
     "x**9**9**9",
     "((((9**999)**999)**999)**999)**x.real",
+    "1e999999",
     "().__class__.__base__.__subclasses__()",
     "1" * 50_000,
 ]
@@ -138,6 +139,27 @@ def test_what_is_let_through_holds_no_name_attribute_or_tower(answer):
             compact = "".join(answer.split())
             assert not any(word in compact for word in ("exec", "lambda", "__c", "._", ".c", "=", ".x"))
             assert compact.count("**") < 2 or "**" not in compact.partition("**")[2][:2]
+
+
+@pytest.mark.parametrize("answer", ["True", "nonsense", "", "[]"])
+def test_a_scorer_that_pays_for_anything_is_asked_for_its_own_answer(answer):
+    # game_of_life_halting takes the truth of a string: that of "False" is True.
+    reference = {"dataset": "game_of_life_halting", "seed": 7, "index": 1}
+    assert gold(reference) == "False"
+    assert puzzle_worker.score(reference, [answer], None)["score"] == 0.0
+    assert puzzle_worker.score(reference, ["false"], None)["score"] == 1.0
+
+
+@pytest.mark.parametrize("answer", ["NaN", "nan", "-inf", "infinity", "nanj"])
+def test_what_is_no_number_is_near_none(answer):
+    reference = {"dataset": "complex_arithmetic", "seed": 7, "index": 1}
+    assert puzzle_worker.score(reference, [answer], None)["score"] == 0.0
+    assert puzzle_worker.score(reference, [gold(reference)], None)["score"] == 1.0
+
+
+def test_a_reference_that_is_no_mapping_is_named():
+    with pytest.raises(PuzzleError, match='not "4"'):
+        puzzle_worker.score("4", ["4"], None)
 
 
 def test_a_scorer_that_raises_gives_no_marks():

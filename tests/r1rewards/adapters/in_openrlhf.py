@@ -116,4 +116,4 @@ async def main(url: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(sys.argv[1]))))
+    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1]))))

@@ -110,4 +110,4 @@ def main(spec: str, folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    print(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))
+    sys.stdout.write(json.dumps(main(sys.argv[1], Path(sys.argv[2]))))

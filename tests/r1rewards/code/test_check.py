@@ -207,16 +207,6 @@ def test_a_response_is_taken_apart() -> None:
     assert code.check(f"Here it is:\n```python\n{SQUARE}\n```", SQUARES).value == 1
 
 
-def test_batch_keeps_order() -> None:
-    items = [(SQUARE if i % 3 else "print(0)", SQUARES) for i in range(12)]
-    assert [v.value for v in code.check_many(items, workers=2)] == [float(i % 3 > 0) for i in range(12)]
-
-
-def test_batch_deadline() -> None:
-    verdicts = code.check_many([(SQUARE, SQUARES)] * 3, deadline_s=-1)
-    assert [v.status for v in verdicts] == ["error"] * 3
-
-
 def test_from_threads_that_end() -> None:
     verdicts: list[Verdict] = []
     for _ in range(3):  # a server outlives the thread that started it

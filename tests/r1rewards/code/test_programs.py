@@ -11,7 +11,11 @@ import pytest
 from r1rewards import code
 from r1rewards.code.server import POOL
 
-PROGRAMS = tomllib.loads((Path(__file__).parent / "programs.toml").read_text())["program"]
+PROGRAMS = [
+    program
+    for name in ("honest", "cheats", "prying", "exhaustion", "asserts")
+    for program in tomllib.loads((Path(__file__).parent / "programs" / f"{name}.toml").read_text())["program"]
+]
 TESTS = {
     "stdin": {"tests": [{"input": "3\n", "output": "9\n"}, {"input": "7\n", "output": "49\n"}]},
     "asserts": {"asserts": ["assert square(3) == 9", "assert square(7) == 49"]},

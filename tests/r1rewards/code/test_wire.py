@@ -141,12 +141,45 @@ def test_hostile_messages_are_plain_or_malformed(data: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [None, [None, 1], {"t": "object", "id": 1}, [[1], [1, 2]], {"t": "set", "v": []}]
+    "content",
+    [
+        None,
+        [1],
+        ["O", [1], [1]],
+        ["<i8", [1], [None]],
+        ["<i8", [1], [{"t": "object", "id": 1}]],
+        ["<i8", [2], [[1], [1, 2]]],
+        ["<i8", [3], [1, 2]],
+        ["<i8", [1], {"t": "set", "v": []}],
+        ["i8,O", [1], [1]],
+    ],
 )
 def test_an_array_of_anything_but_plain_values_is_malformed(content: Any) -> None:
     pytest.importorskip("numpy")
     with pytest.raises(wire.Malformed):
         wire.Decoder(lambda data: object()).decode({"t": "array", "v": content})
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32", "bool", "complex128", "<U3", "uint8"])
+@pytest.mark.parametrize("shape", [(2, 3), (0, 3), (), (6,)])
+def test_an_array_keeps_its_type_and_shape(dtype: str, shape: tuple[int, ...]) -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.zeros(shape, dtype)
+    back = there_and_back(array)
+    assert (back.dtype, back.shape) == (array.dtype, array.shape)
+    assert numpy.array_equal(back, array)
+
+
+def test_a_named_tuple_keeps_its_names() -> None:
+    Point = collections.namedtuple("Point", "x y")
+    back = there_and_back(Point(1, [2]))
+    assert back == (1, [2])
+    assert (back.x, back.y, type(back).__name__) == (1, [2], "Point")
+
+
+def test_a_default_dictionary_keeps_a_plain_factory() -> None:
+    assert there_and_back(collections.defaultdict(list))["new"] == []
+    assert there_and_back(collections.defaultdict(lambda: 1, a=2)) == {"a": 2}
 
 
 def test_stream() -> None:

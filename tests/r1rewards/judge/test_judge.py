@@ -16,6 +16,7 @@ from r1rewards.core.reward import Sample
 from r1rewards.core.template import get_template
 from r1rewards.judge import PREFERENCE, Judge, parse
 from r1rewards.llm import Completion, Request
+from r1rewards.llm.prompt_file import PromptFile
 
 CORRECT = '{"analysis": "agrees", "verdict": "correct"}'
 INCORRECT = '{"analysis": "differs", "verdict": "incorrect"}'
@@ -131,7 +132,7 @@ def test_the_tag_of_another_answer_opens_nothing() -> None:
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["question", "answer_a", "answer_b"]), st.text(), min_size=3))
 def test_the_prompt_holds_each_text_once_inside_its_fence(texts: dict[str, str]) -> None:
-    prompt = Judge(PREFERENCE, parse.preference, Scripted(lambda prompt, seed: None)).prompt(texts)
+    prompt = PromptFile(PREFERENCE).fill(texts)
     tag = re.findall(r"<<<question ([0-9a-f]{16})>>>", prompt)[0]
     assert all(tag not in text for text in texts.values())
     assert prompt.count(f"<<<end of answer_b {tag}>>>") == 1

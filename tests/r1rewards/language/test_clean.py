@@ -35,6 +35,7 @@ def test_invisible_characters_are_as_if_they_were_not_there(text, data):
         ("h\u0334\u0335e\u0336llo", "hello"),
         ("hеllо", "hello"),  # Cyrillic e and o in a Latin word
         ("прaвдa", "правда"),  # Latin a in a Cyrillic word
+        ("аrе", "are"),  # Cyrillic for the most part, but r is no Cyrillic letter
         ("мир and peace", "мир and peace"),
         ("我们，是。", "我们，是。"),
         ("Δx", "Δx"),
@@ -100,6 +101,9 @@ def test_any_soup_of_marks_keeps_its_foreign_letters(text):
         "'",
         "~~~a\n",
         "\\text{",
+        "\\text{a",
+        "\\mathrm{a b",
+        "ab, ",
         "<!--",
         "www.",
         "$a `b ",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,63 @@ def test_words_of_another_language_inside_a_sentence():
     assert check(ENGLISH.replace("numbers", "числа"), "en").details["other"] == {"cyrillic": 1.0}
 
 
+GERMAN_WORDS = [
+    "zusammen",
+    "schließlich",
+    "Rechnung",
+    "übrig",
+    "gleichzeitig",
+    "Äpfel",
+    "deshalb",
+    "Anzahl",
+    "zwölf",
+    "Häuser",
+]
+
+
+def mixed(every: int) -> tuple[str, int]:
+    """English with a German word after every so many of its own, and how many those are."""
+    words: list[str] = []
+    added = 0
+    for at, word in enumerate(f"{ENGLISH} {LONGER}".split(), start=1):
+        words.append(word)
+        if at % every == 0:
+            words.append(GERMAN_WORDS[added % len(GERMAN_WORDS)])
+            added += 1
+    return " ".join(words), added
+
+
+LONGER = (
+    "We know that each child takes two apples, so nine children can take some before the box is empty. After "
+    "that we look at the price of one apple and multiply it by the number of apples that were sold on Monday."
+)
+
+
+@pytest.mark.parametrize("detector", INSTALLED)
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_words_of_another_language_are_counted_one_by_one(every, detector):
+    text, added = mixed(every)
+    found = share(text, "en", detector=detector)
+    assert found.value == pytest.approx(1 - added / len(text.split()), abs=0.08)
+    assert found.other["de"] > added / 2
+    # The same text against the other language: what was added is all that counts.
+    assert share(text, "de", detector=detector).value == pytest.approx(added / len(text.split()), abs=0.15)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Combining like terms, we get 3x = 12.",
+        "Let hundreds digit be A (3 or 4). All numbers except 8 are unique.",
+        "He flies from Los Angeles to El Paso, then on to Lake Como. Triangle DE has sides of length two.",
+        "Jim has 30 toads. Sarah has 50 * 2 = 100 toads.",
+        "Mark Hamill as Luke Skywalker, Carrie Fisher as Leia, and Adam Driver as Kylo Ren.",
+    ],
+)
+def test_names_and_terms_are_no_other_language(text):
+    assert check(text, "en").value == 1.0
+
+
 def test_short_sentences_go_with_their_neighbours():
     assert check(f"{ENGLISH} Gut so! {ENGLISH}", "en").value == 1.0
     assert check(f"Gut so! {GERMAN} Yes.", "de").value == 1.0
@@ -77,6 +135,11 @@ HIDING = [
     f"```\n{GERMAN}",
     f"```\n{GERMAN} {GERMAN}\n```",
     f"`{GERMAN}` `{GERMAN}`",
+    f"{ENGLISH} {ENGLISH} `{GERMAN}`",
+    f"{ENGLISH} {ENGLISH} ${GERMAN}$",
+    f"{ENGLISH} {ENGLISH}\n````text\n{GERMAN}\n````",
+    f"{ENGLISH} $\\mathrm{{{GERMAN}}}$",
+    "\\(\\text{Zuerst addieren wir {die beiden} Zahlen, die uns heute gegeben sind}\\)" + ENGLISH,
     GERMAN.upper(),
     GERMAN.replace("e", "е"),
     GERMAN.replace("e", "e\u200b"),
@@ -112,6 +175,17 @@ def test_what_is_neutral():
 
 def test_a_prompt_in_another_language_lends_no_words():
     assert check(ENGLISH, "zh", prompt=ENGLISH).value == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_word_salad_does_not_pay(seed):
+    rng = random.Random(seed)
+    english = " ".join(
+        rng.choices(["sum", "number", "apple", "total", "give", "take", "left", "many", "two", "day"], k=150)
+    )
+    chinese = "".join(rng.choices("我们把数字相加然后得到结果", k=150))
+    assert check(english, "en").value < 0.6
+    assert check(chinese, "zh").value < 0.6
 
 
 def test_repetition_does_not_pay():

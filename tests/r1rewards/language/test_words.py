@@ -92,3 +92,7 @@ def test_repetition_is_what_stood_there_three_times_before():
 @given(st.text(alphabet="ab 我", max_size=400))
 def test_repetition_is_a_share(text):
     assert 0.0 <= repetition(words_of(text)) <= 1.0
+
+
+def test_common_syllables_of_thai_are_no_repetition():
+    assert repetition(words_of("ในกล่องมีแอปเปิลอยู่ในกล่อง แล้วในกล่องอื่นก็มีในกล่องด้วย และในกล่องนี้ไม่มี")) < 0.03

@@ -105,8 +105,20 @@ def test_the_reward_reads_samples() -> None:
     samples = [Sample("a", "math", text, trace, reference=gold) for gold in ("72", "73")]
     assert [verdict.value for verdict in reward.check_many(samples)] == [1.0, 0.0]
     assert reward.check(samples[0]).value == 1.0
+    unknown = Sample("a", "math", "<think>a</think><answer>None</answer>", trace, reference=None)
+    assert reward.check(unknown).status == "abstain"
     with pytest.raises(UserError, match="policy"):
         MathReward(policy="loose")  # type: ignore[arg-type]
+
+
+def test_a_defect_of_the_grader_is_an_error_and_not_a_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(gold: str, answer: str) -> None:
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr(sys.modules["r1rewards.math.check"], "decide", broken)
+    for verdict in (check(r"\boxed{1}", "2"), *check_many([r"\boxed{1}"], ["2"])):
+        assert (verdict.status, verdict.value) == ("error", None)
+        assert "KeyError" in verdict.reason
 
 
 def test_explain_tells_every_step() -> None:

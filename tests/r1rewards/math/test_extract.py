@@ -28,6 +28,16 @@ LENIENT = [
     ("Adding them up gives **12** in total for everyone", "12", "bold"),
     ("Hence the matrix of the map is $A$ and so $A = 3$ holds", "A = 3", "math"),
     ("He has 3 apples and buys 4 more apples making 7 apples", "7", "number"),
+    ("The answer is B.", "B", "phrase"),
+    ("Answer: (B) 12", "(B) 12", "phrase"),
+    ("Final answer: **Yes**", "Yes", "phrase"),
+    ("The answer is either 41 or 42.", "41 or 42", "phrase"),
+    ("**B**", "B", "whole"),
+    ("It is 40 + 2 = 42", "40 + 2 = 42", "whole"),
+    ("So P = 0.5", "P = 0.5", "whole"),
+    ("The roots of it turn out to be $x = 1$ and $x = 2$.", "x = 1 , x = 2", "math"),
+    ("It costs \\$5 more than this, $x = 7$", "x = 7", "math"),
+    ("<|im_start|>assistant\nThe answer is 42<|im_end|>", "42", "phrase"),
     ("not it's not 10 it's 1,000.99m²", "1,000.99", "number"),
 ]
 
@@ -41,6 +51,15 @@ def test_lenient_routes(answer: str, text: str, route: str) -> None:
 @pytest.mark.parametrize("answer", ["The answer is 42.", "72", "**7**", "$x = 1$", "x = 5 so 5"])
 def test_strict_takes_only_a_box_or_a_tag(answer: str) -> None:
     assert find(answer, tag=False, policy="strict").text == ""
+
+
+@pytest.mark.parametrize("answer", ["The answer is not 42.", "The answer is not 42"])
+def test_what_the_answer_is_said_not_to_be_is_none(answer: str) -> None:
+    assert find(answer, tag=False, policy="lenient").text == ""
+
+
+def test_what_is_said_after_a_denial_counts() -> None:
+    assert find("The answer is not 42, it is 43.", tag=False, policy="lenient").text == "43"
 
 
 def test_a_closed_tag_is_the_answer_under_either_policy() -> None:

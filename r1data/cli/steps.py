@@ -1,0 +1,283 @@
+"""Which rows stay: every command here writes a folder with the kept rows and a ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from r1data.cli.models import (
+    Concurrency,
+    KeyFrom,
+    MaxLength,
+    ModelName,
+    ModelOptions,
+    Timeout,
+    Urls,
+    progress,
+)
+from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
+from r1rewards.core.console import print_table
+from r1rewards.core.errors import UserError
+
+app = typer.Typer()
+select_app = typer.Typer(help="Choose among samples, or among problems by pass rate.", no_args_is_help=True)
+app.add_typer(select_app, name="select")
+
+
+@app.command()
+def curate(
+    path: Rows,
+    output: Out,
+    rules: Annotated[
+        str, typer.Option(help="cold-start, rejection, general, or a YAML file.")
+    ] = "cold-start",
+    spec: Annotated[Path | None, typer.Option(help="A reward spec in place of the rule set's own.")] = None,
+    problems: Annotated[
+        Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
+    ] = None,
+    map_columns: Map = None,
+    task: Task = None,
+    domain: Domain = None,
+    language: Language = None,
+    as_json: Json = False,
+) -> None:
+    """Grade and measure every row once, then keep those that no rule drops."""
+    from r1data.curate import curate as run
+    from r1data.flat import flatten
+    from r1rewards.core.store import read_rows
+
+    read = reading(map_columns, task, domain, language)
+    if problems is None:
+        counts = run(path, rules, output, spec=spec, **read)
+    else:
+        responses = read_rows(path, columns=read["columns"])
+        joined = flatten(read_rows(problems), responses, str(path))
+        counts = run(joined, rules, output, spec=spec, defaults=read["defaults"])
+    say_counts(counts, as_json)
+
+
+@app.command()
+def dedup(
+    path: Rows,
+    output: Out,
+    by: Annotated[
+        str, typer.Option(help="Compare problems (before rejection sampling) or responses.")
+    ] = "problem",
+    near: Annotated[bool, typer.Option(help="Drop near-duplicates too.")] = True,
+    threshold: Annotated[float, typer.Option(help="Similarity from which two rows are nearly equal.")] = 0.7,
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Keep the best of every group of equal or nearly equal rows."""
+    from r1data.dedup import dedup as run
+
+    read = reading(map_columns, task)
+    say_counts(run(path, output, by=by, near=near, threshold=threshold, **read), as_json)  # type: ignore[arg-type]
+
+
+@app.command()
+def decontaminate(
+    path: Rows,
+    output: Out,
+    benchmarks: Annotated[Path | None, typer.Option(help="A YAML list of the benchmarks to guard.")] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE[:question=COLUMN,...]", help="One more benchmark; may be given several times."
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Words in a run that counts as a hit.")] = 10,
+    coverage: Annotated[float, typer.Option(help="Share of item or prompt at which a row is dropped.")] = 0.5,
+    any_hit: Annotated[bool, typer.Option(help="Drop at any hit, as DeepSeek-R1 did.")] = False,
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Drop rows that overlap with benchmark items, and say with which text."""
+    from r1data.decontaminate import decontaminate as run
+    from r1data.decontaminate import parse_benchmark, read_benchmarks
+
+    guarded = read_benchmarks(benchmarks) if benchmarks else []
+    guarded += [parse_benchmark(text) for text in against or []]
+    share = 0.0 if any_hit else coverage
+    say_counts(run(path, output, against=guarded, n=n, coverage=share, **reading(map_columns, task)), as_json)
+
+
+@select_app.command("responses")
+def select_responses(
+    path: Rows,
+    output: Out,
+    k: Annotated[int, typer.Option("-k", help="Responses to keep of each problem, at most.")] = 4,
+    similarity: Annotated[float, typer.Option(help="More similar responses count as repetitions.")] = 0.9,
+    problems: Annotated[
+        Path | None,
+        typer.Option(help="All problems sampled: those with too few responses go to resample.parquet."),
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Rejection sampling: of each problem at most k different responses."""
+    from r1data.select import select_responses as run
+
+    say_counts(run(path, output, k=k, similarity=similarity, seed=seed, problems=problems), as_json)
+
+
+@select_app.command("problems")
+def select_problems(
+    path: Rows,
+    output: Out,
+    scored: Annotated[
+        list[Path],
+        typer.Option(help="Scored responses, or signals.parquet of curate; may be given several times."),
+    ],
+    lowest: Annotated[float, typer.Option(help="The lowest pass rate that stays.")] = 0.1,
+    highest: Annotated[float, typer.Option(help="The highest pass rate that stays.")] = 0.9,
+    as_json: Json = False,
+) -> None:
+    """Prompts for reinforcement learning: problems that are neither always nor never solved."""
+    from r1data.select import histogram, pass_rates
+    from r1data.select import select_problems as run
+
+    rates = pass_rates(scored)
+    if not as_json:
+        print_table(["pass rate", "problems"], histogram(rates))
+    say_counts(run(path, output, rates=rates, lowest=lowest, highest=highest), as_json)
+
+
+@app.command()
+def mix(
+    paths: Annotated[list[Path], typer.Argument(help="Files of rows; together they are the input.")],
+    output: Out,
+    quotas: Annotated[str, typer.Option(help="seed, paper, or a YAML file.")] = "seed",
+    total: Annotated[
+        str | None, typer.Option(help="Samples in all, or `fit`: as many as keep the proportions.")
+    ] = None,
+    strict: Annotated[bool, typer.Option(help="A shortfall is an error.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Choose rows by quota; shortfalls are told, no row is taken twice."""
+    from r1data.mix import mix as run
+
+    if total is not None and total != "fit" and not total.isdecimal():
+        raise UserError(f"--total {total}: give a number or fit")
+    wanted = int(total) if total is not None and total != "fit" else total
+    counts = run(paths, output, quotas=quotas, total=wanted, strict=strict, seed=seed)  # type: ignore[arg-type]
+    say_counts(counts, as_json)
+    if not as_json:
+        print_table(
+            ["share", "wanted", "had", "kept"],
+            [[name, one["wanted"], one["had"], one["kept"]] for name, one in counts["shares"].items()],
+        )
+
+
+@app.command()
+def split(
+    path: Rows,
+    output: Out,
+    heldout: Annotated[float, typer.Option(help="Share (below 1) or number of questions per domain.")] = 0.1,
+    seed: Seed = 0,
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Write train.parquet and heldout.parquet, which share no question."""
+    from r1data.split import split as run
+
+    wanted = int(heldout) if heldout >= 1 else heldout
+    say_counts(run(path, output, heldout=wanted, seed=seed, **reading(map_columns, task)), as_json)
+
+
+@app.command()
+def pairs(
+    path: Rows,
+    output: Out,
+    model: ModelName = None,
+    url: Urls = None,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    calls: Annotated[int, typer.Option(help="How often the judge is asked about a pair.")] = 4,
+    margin: Annotated[float, typer.Option(help="A pair stays when its mean scores differ by more.")] = 1.0,
+    per_problem: Annotated[int, typer.Option(help="Pairs of each problem, at most.")] = 1,
+    match_lengths: Annotated[bool, typer.Option(help="As many chosen answers longer as shorter.")] = True,
+    seed: Seed = 0,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    max_length: MaxLength = 8192,
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Preference pairs for a reward model: a judge compares responses, in random order."""
+    from r1data.pairs import preference_pairs as run
+    from r1rewards.core.template import get_template
+
+    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    layout = get_template(template)
+    with (
+        options.open(layout, output.with_suffix(".engine.log"), max_length) as (name, opened),
+        progress(f"judging with {name}", quiet=as_json) as landed,
+    ):
+        counts = run(
+            path,
+            output,
+            model=opened,
+            name=name,
+            template=layout,
+            calls=calls,
+            margin=margin,
+            per_problem=per_problem,
+            match_lengths=match_lengths,
+            seed=seed,
+            landed=landed,
+            **reading(map_columns, task),
+        )
+    say_counts(counts, as_json)
+
+
+@app.command()
+def refine(
+    path: Rows,
+    output: Out,
+    model: ModelName = None,
+    url: Urls = None,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    prompts: Annotated[
+        Path | None, typer.Option(help="A folder with your thinking.txt, summary.txt and general.txt.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="The longest reply.")] = 8192,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    map_columns: Map = None,
+    task: Task = None,
+    as_json: Json = False,
+) -> None:
+    """Rewrite traces so that people can read them, and check that they are still right."""
+    from dataclasses import replace
+
+    from r1data.refine import PROMPTS, SAMPLING
+    from r1data.refine import refine as run
+    from r1rewards.core.template import get_template
+
+    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    layout = get_template(template)
+    with (
+        options.open(layout, output.with_suffix(".engine.log"), 3 * max_tokens) as (name, opened),
+        progress(f"rewriting with {name}", quiet=as_json) as landed,
+    ):
+        counts = run(
+            path,
+            output,
+            model=opened,
+            name=name,
+            template=layout,
+            prompts=prompts or PROMPTS,
+            sampling=replace(SAMPLING, max_tokens=max_tokens),
+            landed=landed,
+            **reading(map_columns, task),  # type: ignore[arg-type]
+        )
+    say_counts(counts, as_json)

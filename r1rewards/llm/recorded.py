@@ -1,0 +1,83 @@
+"""A model whose answers are written down as they land, and served from there when asked again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+from r1rewards.core.formats import dump_json
+from r1rewards.core.store import RowLog
+from r1rewards.llm import Completion, LanguageModel, Request
+
+
+class Recorded:
+    """Any language model over a log; a kill costs what was in flight, and the next try asks for the rest.
+
+    model   called for the model only when something is left to ask
+    log     a .jsonl file of calls: {"key", "text", "finish_reason", "tokens", "prompt_tokens"}
+    name    what the model is called: another model's answers are other answers
+    landed  told (answered, asked in all, tokens of this one) as each of a call to `generate` lands
+    """
+
+    def __init__(
+        self,
+        model: Callable[[], LanguageModel],
+        log: str | Path,
+        name: str,
+        landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    ) -> None:
+        self._model, self._name, self._landed = model, name, landed
+        self._log = RowLog(log)
+        self._known: dict[str, Completion] = {
+            row["key"]: Completion(
+                row["text"], (), row["finish_reason"], row["prompt_tokens"], counted=row["tokens"]
+            )
+            for row in self._log.rows()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._log.close()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+        """As every language model does; equal requests are asked once."""
+        places: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            places.setdefault(self._key(request), []).append(index)
+        done = 0
+        for key, indices in places.items():
+            if key in self._known:
+                for index in indices:
+                    done += 1
+                    self._landed(done, len(requests), 0)
+                    yield index, self._known[key]
+        missing = [key for key in places if key not in self._known]
+        asked = [requests[places[key][0]] for key in missing]
+        for number, completion in self._model().generate(asked) if asked else ():
+            key = missing[number]
+            self._log.append(
+                {
+                    "key": key,
+                    "text": completion.text,
+                    "finish_reason": completion.finish_reason,
+                    "tokens": completion.tokens,
+                    "prompt_tokens": completion.prompt_tokens,
+                }
+            )
+            self._known[key] = completion
+            for index in places[key]:
+                done += 1
+                self._landed(done, len(requests), completion.tokens)
+                yield index, completion
+
+    def _key(self, request: Request) -> str:
+        asked = [self._name, list(request.prompt), asdict(request.sampling)]
+        return hashlib.blake2b(dump_json(asked), digest_size=16).hexdigest()

@@ -1,0 +1,133 @@
+"""`r1data sample --url`: over endpoints that fail now and then, and over a real `vllm serve`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from r1data import cli
+from r1rewards.core.store import read_rows, write_rows
+from tests.r1rewards.llm.test_endpoint import fine, serving
+
+PROBLEMS = [
+    {"id": f"p{n}", "task": "math", "prompt": f"What is {n} + 1?", "reference": str(n + 1)} for n in range(8)
+]
+
+
+@pytest.fixture
+def r1data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "problems.jsonl", PROBLEMS)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["r1data", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_sampling_goes_on_where_the_servers_stopped(r1data: Callable[..., tuple[int, str, str]]) -> None:
+    def some_fail(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return (404, "gone") if number == 20 else (503, "busy") if number % 5 == 2 else fine(body, number)
+
+    with serving(some_fail) as one, serving(fine) as two:
+        given = ("--url", one.url, "--url", two.url, "--model", "m", "-n", "6", "--concurrency", "3")
+        code, _, said = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+        assert (code, "refuses: status 404 (gone)" in said) == (2, True), said
+        written = Path("out.jsonl").read_bytes()
+        before = written.count(b"\n")
+        assert 0 < before < 48
+        code, said, _ = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+        assert (code, said) == (0, f"48 responses, {7 * (48 - before):,} new tokens\n")
+    assert Path("out.jsonl").read_bytes().startswith(written)
+    rows = list(read_rows("out.jsonl"))
+    assert len({row["uid"] for row in rows}) == len({(r["problem_id"], r["sample"]) for r in rows}) == 48
+    assert {row["tokens"] for row in rows} == {7}
+
+
+def test_a_problem_that_stands_there_twice_is_named(r1data: Callable[..., tuple[int, str, str]]) -> None:
+    write_rows("problems.jsonl", [*PROBLEMS, PROBLEMS[2]])
+    with serving(fine) as server:
+        given = ("--url", server.url, "--model", "m")
+        code, _, said = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+    assert (code, said) == (2, "r1data: the problem 'p2' stands there twice; leave one out (r1data dedup)\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [((), "name a model"), (("--url", "nowhere"), "'nowhere' is no URL")],
+)
+def test_without_a_model_there_is_one_sentence(
+    r1data: Callable[..., tuple[int, str, str]], given: tuple[str, ...], why: str
+) -> None:
+    code, _, said = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+    assert code == 2
+    assert why in said
+
+
+def serves(port: int) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 200
+    return False
+
+
+@pytest.mark.long
+def test_a_real_vllm_server(
+    tiny_model: Path, tmp_path: Path, r1data: Callable[..., tuple[int, str, str]]
+) -> None:
+    pytest.importorskip("vllm")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tiny_model)]
+    command += f"--enforce-eager --host 127.0.0.1 --port {port} --max-model-len 256".split()
+    command += ["--served-model-name", "t"]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + 600
+        while not serves(port):
+            said = (tmp_path / "server.log").read_text()
+            assert server.poll() is None and time.monotonic() < until, said[-2000:]
+            time.sleep(0.5)
+        url = f"http://127.0.0.1:{port}/v1"
+        given = ("--url", url, "-n", "4", "--max-tokens", "16", "--json")
+        code, said, told = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+        assert code == 0, told
+        rows = list(read_rows("out.jsonl"))
+        assert json.loads(said) == {"responses": 32, "new tokens": sum(row["tokens"] for row in rows)}
+        assert {row["model"] for row in rows} == {"t"}
+        assert all(0 < row["tokens"] <= 16 for row in rows)
+        assert {row["finish_reason"] for row in rows} <= {"stop", "length"}
+        texts = {row["uid"]: row["text"] for row in rows}
+        assert r1data("sample", "problems.jsonl", "-o", "again.jsonl", *given)[0] == 0
+        again = {row["uid"]: row["text"] for row in read_rows("again.jsonl")}
+        assert set(again) == set(texts)
+        write_rows("long.jsonl", [{**PROBLEMS[0], "prompt": "What is 1 + 1? " * 400}])
+        code, _, told = r1data("sample", "long.jsonl", "-o", "long-out.jsonl", *given)
+        assert code == 0, told
+        assert {row["finish_reason"] for row in read_rows("long-out.jsonl")} == {"prompt_too_long"}
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait()

@@ -1,0 +1,300 @@
+"""Endpoints as they are: slow, overloaded, half dead. Against real HTTP servers on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1rewards.core.errors import UserError
+from r1rewards.core.template import get_template
+from r1rewards.llm import Completion, Request, Sampling
+from r1rewards.llm.endpoint import Endpoint, EndpointError
+from r1rewards.llm.recorded import Recorded
+
+Behave = Callable[[dict[str, Any], int], tuple[int, Any]]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers with what `behave` makes of the body and the number of the request."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, behave: Behave) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.behave = behave
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[Any] = []
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer({})
+
+    def do_POST(self) -> None:
+        self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        with self.server.lock:
+            number = len(self.server.asked)
+            self.server.asked.append({"path": self.path, **body})
+            self.server.headers.append(dict(self.headers))
+            self.server.now += 1
+            self.server.most = max(self.server.most, self.server.now)
+        try:
+            status, said = self.server.behave(body, number)
+        finally:
+            with self.server.lock:
+                self.server.now -= 1
+        if status == 0:  # the line is cut
+            self.close_connection = True
+            return
+        data = said.encode() if isinstance(said, str) else json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # of those who left early
+            super().handle()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(behave: Behave) -> Iterator[Server]:
+    server = Server(behave)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def reply(body: dict[str, Any], **message: Any) -> dict[str, Any]:
+    said = {"role": "assistant", "content": f"said {body['messages'][-1]['content']}", **message}
+    usage = {"prompt_tokens": 5, "completion_tokens": 7}
+    return {"choices": [{"message": said, "finish_reason": "stop"}], "usage": usage}
+
+
+def fine(body: dict[str, Any], number: int) -> tuple[int, Any]:
+    return 200, reply(body)
+
+
+def requests(count: int) -> list[Request]:
+    return [
+        Request([{"role": "user", "content": f"q{n}"}], Sampling(0.7, 0.9, 33, seed=n)) for n in range(count)
+    ]
+
+
+def endpoint(*servers: Server, **settings: Any) -> Endpoint:
+    given: dict[str, Any] = {"model": "m", "first_pause_s": 0.01, "timeout_s": 5.0, **settings}
+    return Endpoint([server.url for server in servers], given.pop("model"), **given)
+
+
+def texts(model: Any, count: int) -> list[str]:
+    found = dict(model.generate(requests(count)))
+    assert sorted(found) == list(range(count))
+    return [found[n].text for n in range(count)]
+
+
+SAID = [f"said q{n}" for n in range(40)]
+
+
+def test_requests_are_spread_and_no_more_than_agreed_are_in_flight() -> None:
+    def slow(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        time.sleep(0.02)
+        return fine(body, number)
+
+    with serving(slow) as one, serving(slow) as two, endpoint(one, two, concurrency=6) as model:
+        assert texts(model, 40) == SAID
+        assert one.most + two.most <= 7  # a thread counts itself out after it has answered
+        assert min(len(one.asked), len(two.asked)) >= 10
+        asked = next(body for body in one.asked + two.asked if body["seed"] == 3)
+        assert asked["path"] == "/v1/chat/completions"
+        assert (asked["temperature"], asked["top_p"], asked["max_tokens"], asked["model"]) == (
+            0.7,
+            0.9,
+            33,
+            "m",
+        )
+
+
+@pytest.mark.parametrize("fault", [(503, "busy"), (429, "slow down"), (0, ""), (200, "{"), (200, {})])
+def test_what_passes_is_tried_again(fault: tuple[int, Any]) -> None:
+    with serving(lambda body, number: fault if number % 3 == 0 else fine(body, number)) as server:
+        assert texts(endpoint(server, concurrency=4, tries=20), 40) == SAID
+
+
+def test_a_dead_server_leaves_the_work_to_the_other() -> None:
+    with serving(fine) as alive, serving(fine) as dead:
+        url = dead.url
+    with serving(fine) as alive:
+        with Endpoint([url, alive.url], "m", first_pause_s=0.01, concurrency=4) as model:
+            assert texts(model, 40) == SAID
+        assert len(alive.asked) == 40
+
+
+def test_a_server_that_hangs_is_left_when_the_time_is_over() -> None:
+    def hangs(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        if number == 0:
+            time.sleep(1.0)
+        return fine(body, number)
+
+    with serving(hangs) as server:
+        assert texts(endpoint(server, timeout_s=0.3), 4) == SAID[:4]
+
+
+def test_no_server_at_all_is_said_at_once() -> None:
+    with serving(fine) as server:
+        url = server.url
+    with (
+        Endpoint([url], "m", first_pause_s=0.001, tries=3) as model,
+        pytest.raises(EndpointError, match=rf"no server answers .{url}/v1: ConnectError"),
+    ):
+        list(model.generate(requests(200)))
+
+
+def test_one_request_that_always_fails_does_not_keep_the_others() -> None:
+    def poison(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return (500, "boom") if body["seed"] == 3 else fine(body, number)
+
+    with serving(poison) as bad, endpoint(bad, tries=3, concurrency=2) as model:
+        landed: list[int] = []
+        with pytest.raises(EndpointError, match=r"1 of 40 requests failed.*status 500 \(boom\), 3 times"):
+            landed.extend(index for index, _ in model.generate(requests(40)))
+        assert sorted(landed) == [n for n in range(40) if n != 3]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_refusal_is_no_matter_of_patience(status: int) -> None:
+    with serving(lambda body, number: (status, "no such model")) as server, endpoint(server) as model:
+        with pytest.raises(EndpointError, match=rf"refuses: status {status} \(no such model\)"):
+            list(model.generate(requests(1)))
+        assert len(server.asked) == 1
+
+
+def test_a_prompt_that_is_too_long_is_an_answer() -> None:
+    said = {"error": {"message": "This model's maximum context length is 64 tokens."}}
+    with serving(lambda body, number: (400, said)) as server, endpoint(server) as model:
+        ((_, completion),) = model.generate(requests(1))
+    assert (completion.finish_reason, completion.text, completion.tokens) == ("prompt_too_long", "", 0)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_thinking_that_comes_apart_is_joined(name: str) -> None:
+    template = get_template("think-summary")
+    with serving(lambda body, number: (200, reply(body, content="5", **{name: "Add."}))) as server:
+        ((_, completion),) = endpoint(server, template=template).generate(requests(1))
+    trace = template.parse(completion.text)
+    assert (trace.reasoning, trace.answer, trace.well_formed) == ("Add.", "5", True)
+    assert (completion.tokens, completion.prompt_tokens) == (7, 5)
+
+
+def test_thinking_that_was_cut_off_stays_open() -> None:
+    def cut(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        said = reply(body, content=None, reasoning_content="Add")
+        said["choices"][0]["finish_reason"] = "length"
+        return 200, said
+
+    with serving(cut) as server:
+        ((_, completion),) = endpoint(server).generate(requests(1))
+    assert completion.finish_reason == "length"
+    assert get_template("think-answer").parse(completion.text).faults[0] == "unclosed_reasoning"
+
+
+def test_the_model_is_the_one_that_is_served_and_the_key_goes_along() -> None:
+    def behave(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return (200, {"data": [{"id": "served"}]}) if not body else fine(body, number)
+
+    with serving(behave) as server, endpoint(server, model=None, key="secret") as model:
+        assert model.model == "served"
+        assert texts(model, 1) == SAID[:1]
+        assert server.asked[-1]["model"] == "served"
+        assert {headers["Authorization"] for headers in server.headers} == {"Bearer secret"}
+
+
+def test_token_ids_go_to_the_plain_completions() -> None:
+    def behave(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return 200, {"choices": [{"text": str(body["prompt"]), "finish_reason": "stop"}]}
+
+    with serving(behave) as server, endpoint(server) as model:
+        ((_, completion),) = model.generate([Request([1, 2, 3], Sampling())])
+        assert server.asked[0]["path"] == "/v1/completions"
+    assert completion.text == "[1, 2, 3]"
+
+
+def test_who_leaves_early_leaves_no_work_behind() -> None:
+    def slow(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        time.sleep(0.05)
+        return fine(body, number)
+
+    with serving(slow) as server, endpoint(server, concurrency=2) as model:
+        answers = model.generate(requests(40))
+        next(answers)
+        answers.close()  # type: ignore[attr-defined]
+        time.sleep(0.3)
+        assert len(server.asked) <= 6
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "nonsense"])
+def test_what_is_no_url_is_said(url: str) -> None:
+    with pytest.raises(UserError, match="no URL"):
+        Endpoint([url])
+
+
+class Counting:
+    """A model that counts how often it is asked what."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+
+    def generate(self, requests: Any) -> Iterator[tuple[int, Completion]]:
+        for index in reversed(range(len(requests))):
+            words = requests[index].prompt[-1]["content"]
+            self.asked[words] += 1
+            yield index, Completion(f"said {words}", (1, 2), "stop", 1)
+
+
+def test_recorded_answers_are_not_asked_for_again(tmp_path: Path) -> None:
+    model = Counting()
+    log = tmp_path / "calls.jsonl"
+    with Recorded(lambda: model, log, "m") as recorded:
+        some = recorded.generate(requests(10))
+        seen = [next(some) for _ in range(4)]
+        some.close()  # type: ignore[attr-defined]
+    assert len(seen) == 4
+    written = log.read_bytes()
+    with Recorded(lambda: model, log, "m") as recorded:
+        assert texts(recorded, 10) == SAID[:10]
+        assert texts(recorded, 10) == SAID[:10]
+    assert log.read_bytes().startswith(written)
+    assert sum(model.asked.values()) == 10
+    twice = [*requests(3), *requests(3)]
+    with Recorded(lambda: model, log, "other") as recorded:
+        assert len(dict(recorded.generate(twice))) == 6
+    assert max(model.asked.values()) == 2
