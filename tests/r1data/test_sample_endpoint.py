@@ -48,13 +48,13 @@ def test_sampling_goes_on_where_the_servers_stopped(r1data: Callable[..., tuple[
         return (404, "gone") if number == 20 else (503, "busy") if number % 5 == 2 else fine(body, number)
 
     with serving(some_fail) as one, serving(fine) as two:
-        given = ("--url", one.url, "--url", two.url, "--model", "m", "-n", "6", "--concurrency", "3")
+        given = ("--url", one.url, "--model", "m", "-n", "6", "--concurrency", "3")
         code, _, said = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
         assert (code, "refuses: status 404 (gone)" in said) == (2, True), said
         written = Path("out.jsonl").read_bytes()
         before = written.count(b"\n")
         assert 0 < before < 48
-        code, said, _ = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
+        code, said, _ = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given, "--url", two.url)
         assert (code, said) == (0, f"48 responses, {7 * (48 - before):,} new tokens\n")
     assert Path("out.jsonl").read_bytes().startswith(written)
     rows = list(read_rows("out.jsonl"))
