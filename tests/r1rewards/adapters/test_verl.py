@@ -54,7 +54,7 @@ def test_threads_share_one_spec(spec: str) -> None:
 def test_a_row_without_a_total_stops_or_gets_what_the_spec_says(tmp_path: Path) -> None:
     file = tmp_path / "spec.yaml"
     file.write_text("rewards: {language: {required: true}, format: {}}")
-    with pytest.raises(UserError, match=r"language: .*on_error: \{neutral: 0.0\}"):
+    with pytest.raises(UserError, match=r"a row has no reward .*on_error: \{neutral: 0.0\}"):
         compute_score("sums", GOOD, "4", {}, spec=str(file), task="math")
     other = tmp_path / "neutral.yaml"
     other.write_text(file.read_text() + "\non_error: {neutral: -1}")
