@@ -91,6 +91,9 @@ _STANDARD = (
     "enum", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "queue",
     "random", "re", "statistics", "string", "struct", "threading", "time", "traceback", "types", "typing",
 )  # fmt: skip
+#: With the parts that numpy loads when they are first used: every box would load them anew, and cannot where
+#: numpy lies below a folder that a box covers, such as /tmp.
+_NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random")
 
 
 def flavour(name: str) -> Flavour:
@@ -101,7 +104,7 @@ def flavour(name: str) -> Flavour:
     if name == "numpy":
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour((*standard, *_LIBRARIES, *found), (*_STANDARD, "numpy"), (folder,) if folder else ())
+        return Flavour((*standard, *_LIBRARIES, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *standard))
 
 
