@@ -10,7 +10,6 @@ who grades it.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import re
@@ -28,6 +27,7 @@ from typing import Any
 
 from r1rewards.core.console import track
 from r1rewards.core.errors import UserError
+from r1rewards.core.lifetime import die_with
 from r1rewards.core.rows import question_of
 from r1rewards.core.settings import read_yaml
 from r1rewards.core.shards import Shards
@@ -37,7 +37,6 @@ from r1rewards.spec import BATCH, Spec, load_spec
 from r1rewards.summary import Summary
 
 SHARD_ROWS = 1024
-_PR_SET_PDEATHSIG = 1
 
 #: A row as it was read, its place for messages, and the same row with its problem.
 Placed = tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -305,9 +304,7 @@ _mine: tuple[Job, Spec]
 
 def _begin(job: Job, parent: int) -> None:
     global _mine
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _mine = job, job.load()
 

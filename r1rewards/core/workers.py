@@ -13,14 +13,12 @@ failures it is kept, so that its imports are paid once.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
 import queue
 import resource
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -33,6 +31,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from r1rewards.core.errors import GraderError
+from r1rewards.core.lifetime import die_with
 
 #: Seconds that a worker may take to start and import its function; not part of the deadline of a call.
 START_S = 120.0
@@ -40,7 +39,6 @@ START_S = 120.0
 MESSAGE_LIMIT = 64 * 1024 * 1024
 #: How many times the deadline a worker may take that is ready to run and does not get the processor.
 _CROWDED = 10
-_PR_SET_PDEATHSIG = 1
 _HEADER = struct.Struct("<I")
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from r1rewards.core.workers import serve; serve()"
@@ -267,9 +265,7 @@ os.register_at_fork(after_in_child=_after_fork)
 def serve() -> None:
     """The whole life of a worker process: limits, one import, then a call per message until end of input."""
     _, function, memory_mb, parent = sys.argv[1:]
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        return
+    die_with(int(parent))
     limit = int(memory_mb) << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -16,6 +14,7 @@ from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any, Protocol
 
+from r1rewards.core.lifetime import die_with
 from r1rewards.llm import Completion, Request, sampler
 
 #: What a generator of completions is: one that can be closed before its end.
@@ -238,17 +237,8 @@ def _answer(backend: Backend, pipe: Pipe, kind: str, argument: Any) -> None:
         os._exit(1)  # requests may be left in the engine: a fresh one is the only known state
 
 
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when the one that started it dies, however it dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def main() -> None:
-    parent = os.getppid()
-    _die_with(parent)
+    die_with(os.getppid())
     model, folder = sys.argv[1], Path(sys.argv[2])
     settings = dict(argument.split("=", 1) for argument in sys.argv[3:])
     key = bytes.fromhex(sys.stdin.readline().strip())

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.lifetime import die_with
 from r1train.backends import Launch
 
 Metrics = dict[str, Any]
@@ -47,7 +47,7 @@ def run(launch: Launch, *, log: Path, metrics: Path, on_metrics: Callable[[Metri
             stdout=out,
             stderr=out,
             env={**os.environ, **launch.env},
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(die_with, os.getpid()),
         )
     follow = _follow(metrics)
     with _forwarding(process) as stopped:
@@ -108,8 +108,3 @@ def _forwarding(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
