@@ -26,7 +26,7 @@ from r1rewards.core.template import TEMPLATES, Template
 from r1rewards.core.verdict import Verdict
 from r1rewards.judge import PREFERENCE, SAMPLING, Judge, parse
 from r1rewards.llm import LanguageModel
-from r1rewards.llm.recorded import Recorded
+from r1rewards.llm.recorded import Landed, Recorded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 #: Width of a bin of length ratios, in powers of two; within half of it lengths count as equal.
 _BIN = 0.25
 _RETRIES = 2
-Landed = Callable[[int, int, int], None]
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from r1rewards.core.store import read_rows
 from r1rewards.core.template import TEMPLATES, Template
 from r1rewards.llm import LanguageModel, Request, Sampling
 from r1rewards.llm.prompt_file import PromptFile
-from r1rewards.llm.recorded import Recorded
+from r1rewards.llm.recorded import Landed, Recorded
 from r1rewards.spec import load_spec
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def refine(
     prompts: str | Path = PROMPTS,
     sampling: Sampling = SAMPLING,
     retries: int = 2,
-    landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    landed: Landed = lambda done, total, tokens: None,
     **reading: Any,
 ) -> dict[str, Any]:
     """Refine the responses into the folder `out` and return the counts.
@@ -80,10 +80,11 @@ def refine(
     def decide(table: Table) -> pl.DataFrame:
         if "text" not in table.columns:
             raise UserError("there are no responses in these rows; refine works on responses")
-        listed = [_row(row, template) for row in read_rows(table.path)]
+        given = list(read_rows(table.path))
+        listed = [_row(row, template) for row in given]
         with Recorded(model, out.with_name(f"{out.name}.calls.jsonl"), name, landed) as recorded:
             _rewrite(listed, _Writer(recorded, files, sampling, retries), template)
-        return _fates(table, listed, template)
+        return _fates(table, given, listed, template)
 
     config = {
         "model": name,
@@ -159,13 +160,14 @@ def _rewrite(rows: Sequence[_Row], writer: _Writer, template: Template) -> None:
             row.text = template.render("" if simple else reply, row.answer, thinking=not simple)
 
 
-def _fates(table: Table, rows: Sequence[_Row], template: Template) -> pl.DataFrame:
+def _fates(
+    table: Table, given: Sequence[Mapping[str, Any]], rows: Sequence[_Row], template: Template
+) -> pl.DataFrame:
     import polars as pl
 
-    listed = list(read_rows(table.path))
     refined = [
         {**old, "text": row.text, "thinking": row.thinking}
-        for old, row in zip(listed, rows, strict=True)
+        for old, row in zip(given, rows, strict=True)
         if row.checked and row.text is not None
     ]
     with load_spec({"template": template.name, "rewards": {task: {} for task in CHECKED_TASKS}}) as spec:
@@ -173,7 +175,7 @@ def _fates(table: Table, rows: Sequence[_Row], template: Template) -> pl.DataFra
     rule: list[str | None] = []
     value: list[float | None] = []
     span: list[str | None] = []
-    for old, row in zip(listed, rows, strict=True):
+    for old, row in zip(given, rows, strict=True):
         verdict = None
         if row.text is None:
             rule.append("refine_failed")
@@ -193,7 +195,7 @@ def _fates(table: Table, rows: Sequence[_Row], template: Template) -> pl.DataFra
         threshold=[1.0 if one is not None else None for one in value],
         span=span,
     )
-    originals = [old["text"] for old in listed]
+    originals = [old["text"] for old in given]
     texts = [row.text if row.text is not None else text for row, text in zip(rows, originals, strict=True)]
     return frame.with_columns(
         text=pl.Series(texts, dtype=pl.String),

@@ -17,6 +17,7 @@ from r1rewards.core.rows import Problem, Response, response_uid
 from r1rewards.core.store import RowLog, read_rows
 from r1rewards.core.template import Template
 from r1rewards.llm import LanguageModel, Request, Sampling
+from r1rewards.llm.recorded import Landed
 
 
 def ask(problem: Problem | Mapping[str, Any], template: Template) -> list[Any]:
@@ -63,7 +64,7 @@ def collect(
     model: Callable[[], LanguageModel],
     log: Path,
     plan: Plan,
-    landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    landed: Landed = lambda done, total, tokens: None,
 ) -> int:
     """Append to `log` the responses that it lacks, and return how many were asked for.
 
@@ -107,7 +108,7 @@ def sample(
     model: Callable[[], LanguageModel],
     log: Path,
     *,
-    landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+    landed: Landed = lambda done, total, tokens: None,
     **plan: Any,
 ) -> list[Response]:
     """`collect` by the `Plan` of the keywords, and the responses in the order of the problems."""

@@ -18,6 +18,7 @@ from r1rewards.core.errors import UserError
 if TYPE_CHECKING:
     from r1rewards.core.template import Template
     from r1rewards.llm import LanguageModel
+    from r1rewards.llm.recorded import Landed
 
 ModelName = Annotated[
     str | None,
@@ -38,7 +39,6 @@ KeyFrom = Annotated[
 MaxLength = Annotated[
     int, typer.Option(help="With a model folder: longest prompt and reply together, in tokens.")
 ]
-Landed = Callable[[int, int, int], None]
 _LINE_EVERY_S = 10.0
 
 

@@ -12,6 +12,9 @@ from r1rewards.core.formats import dump_json
 from r1rewards.core.store import RowLog
 from r1rewards.llm import Completion, LanguageModel, Request
 
+#: Told (answered, asked in all, tokens of this one) as each completion lands.
+Landed = Callable[[int, int, int], None]
+
 
 class Recorded:
     """Any language model over a log; a kill costs what was in flight, and the next try asks for the rest.
@@ -19,7 +22,7 @@ class Recorded:
     model   called for the model only when something is left to ask
     log     a .jsonl file of calls: {"key", "text", "finish_reason", "tokens", "prompt_tokens"}
     name    what the model is called: another model's answers are other answers
-    landed  told (answered, asked in all, tokens of this one) as each of a call to `generate` lands
+    landed  for each call to `generate`
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class Recorded:
         model: Callable[[], LanguageModel],
         log: str | Path,
         name: str,
-        landed: Callable[[int, int, int], None] = lambda done, total, tokens: None,
+        landed: Landed = lambda done, total, tokens: None,
     ) -> None:
         self._model, self._name, self._landed = model, name, landed
         self._log = RowLog(log)

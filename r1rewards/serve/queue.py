@@ -105,8 +105,7 @@ class Queue:
                 for request in requests:  # only the request that is at fault hears of it
                     await self._grade([request])
                 return
-            self._answer(requests[0], error)
-            for request in requests[1:]:
+            for request in requests:
                 self._answer(request, error)
             return
         start = 0
