@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from r1data import cli
 from r1data.align import align
 from r1data.dedup import dedup
 from r1data.export import FORMS, export
@@ -125,23 +124,6 @@ def test_alignment(text: str, template: str, answer: str | None, expected: str |
     assert aligned == expected
     if aligned is not None:
         assert get_template(template).parse(aligned).well_formed
-
-
-@pytest.fixture
-def r1data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """The command, run in a folder of its own; its exit status, output and error output."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["r1data", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:

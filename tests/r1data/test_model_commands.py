@@ -11,10 +11,8 @@ import pytest
 
 from r1rewards.core.store import read_rows, write_rows
 from tests.r1data.test_model_steps import MATH, biased, response, writer
-from tests.r1data.test_sample_endpoint import r1data
 from tests.r1rewards.llm.test_endpoint import reply, serving
 
-__all__ = ["r1data"]
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import httpx
 import pytest
 
-from r1data import cli
 from r1rewards.core.store import read_rows, write_rows
 from tests.r1rewards.llm.test_endpoint import fine, serving
 
@@ -26,21 +25,9 @@ PROBLEMS = [
 ]
 
 
-@pytest.fixture
-def r1data(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def problems(tmp_path: Path) -> None:
     write_rows(tmp_path / "problems.jsonl", PROBLEMS)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["r1data", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 def test_sampling_goes_on_where_the_servers_stopped(r1data: Callable[..., tuple[int, str, str]]) -> None:

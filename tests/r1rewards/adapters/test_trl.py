@@ -128,6 +128,22 @@ GROUPS: dict[str, tuple[str, list[float | None]]] = {
 }
 
 
+def config_on_the_cpu(out: str, **settings: Any) -> Any:
+    """TRL's settings for a short training in groups of four that leaves nothing but what it logs."""
+    from trl import GRPOConfig
+
+    return GRPOConfig(
+        output_dir=out,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        num_generations=4,
+        report_to=[],
+        save_strategy="no",
+        **settings,
+    )
+
+
 def tiny_model(folder: Path) -> Path:
     """A random Llama of a few thousand parameters with a tokenizer of single letters."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
@@ -157,7 +173,7 @@ def test_trl_gives_a_row_without_a_total_no_advantage_and_no_say(
     tmp_path: Path, conversational: bool, scale: str
 ) -> None:
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
     ask = (lambda text: [{"role": "user", "content": text}]) if conversational else (lambda text: text)
     rows = [
@@ -181,19 +197,13 @@ def test_trl_gives_a_row_without_a_total_no_advantage_and_no_say(
         model=str(tiny_model(tmp_path / "model")),
         reward_funcs=r1rewards.trl(spec),
         train_dataset=Dataset.from_list(rows),
-        args=GRPOConfig(
-            output_dir=str(tmp_path / "out"),
-            use_cpu=True,
-            bf16=False,
-            gradient_checkpointing=False,
+        args=config_on_the_cpu(
+            str(tmp_path / "out"),
             per_device_train_batch_size=20,
-            num_generations=4,
             max_completion_length=4,
             max_steps=1,
             beta=0.0,
             scale_rewards=scale,
-            report_to=[],
-            save_strategy="no",
             logging_steps=1,
             log_completions=conversational,
             seed=0,
@@ -218,24 +228,18 @@ def test_a_step_without_any_total_moves_no_weight(tmp_path: Path) -> None:
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
     folder = tiny_model(tmp_path / "model")
     spec = Spec([Component("scripted", Scripted())], TEMPLATE, on_error=ErrorSettings(retries=0))
     rows = [{"prompt": "q", "task": "general", "reference": "error error error error"}]
-    arguments = GRPOConfig(
-        output_dir=str(tmp_path / "out"),
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
+    arguments = config_on_the_cpu(
+        str(tmp_path / "out"),
         per_device_train_batch_size=4,
-        num_generations=4,
         max_completion_length=4,
         max_steps=1,
         beta=0.0,
         weight_decay=0.0,
-        report_to=[],
-        save_strategy="no",
     )
     trainer = GRPOTrainer(
         model=str(folder),
@@ -253,7 +257,7 @@ def test_a_step_without_any_total_moves_no_weight(tmp_path: Path) -> None:
 def test_the_three_lines_that_the_readme_opens_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They train, as they stand there; and what TRL dumps of it can be scored again."""
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     lines = readme.partition("```python\n")[2].partition("```")[0]
@@ -262,17 +266,11 @@ def test_the_three_lines_that_the_readme_opens_with(tmp_path: Path, monkeypatch:
     (tmp_path / "rewards.yaml").write_text("rewards: {math: {required: true}, format: {}}")
     monkeypatch.chdir(tmp_path)
     asked = [{"prompt": f"what is {n} + {n}?", "answer": str(2 * n)} for n in range(4)]
-    config = GRPOConfig(
-        output_dir="out",
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
+    config = config_on_the_cpu(
+        "out",
         per_device_train_batch_size=8,
-        num_generations=4,
         max_completion_length=8,
         max_steps=2,
-        report_to=[],
-        save_strategy="no",
         logging_steps=1,
         log_completions=True,
     )
