@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from r1rewards.core.errors import UserError
-
 if TYPE_CHECKING:
-    from r1rewards.core.template import Template
-    from r1rewards.llm import LanguageModel
     from r1rewards.llm.recorded import Landed
 
 ModelName = Annotated[
@@ -40,46 +33,6 @@ MaxLength = Annotated[
     int, typer.Option(help="With a model folder: longest prompt and reply together, in tokens.")
 ]
 _LINE_EVERY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """What the options said."""
-
-    model: str | None
-    urls: list[str] | None
-    concurrency: int
-    timeout: float
-    key_from: str
-
-    @contextmanager
-    def open(
-        self, template: Template, log: Path, max_length: int
-    ) -> Iterator[tuple[str, Callable[[], LanguageModel]]]:
-        """The model's name, and the model; an engine on this machine starts when it is first asked.
-
-        log         where the engine's own output goes
-        max_length  of the engine: longest prompt and response together, in tokens
-        """
-        if self.urls:
-            from r1rewards.llm.endpoint import Endpoint
-
-            with Endpoint(
-                self.urls,
-                self.model,
-                template=template,
-                concurrency=self.concurrency,
-                timeout_s=self.timeout,
-                key=os.environ.get(self.key_from),
-            ) as endpoint:
-                yield endpoint.model, lambda: endpoint
-            return
-        if self.model is None:
-            raise UserError("name a model: --model FOLDER, or --url with the address of an endpoint")
-        from r1rewards.llm.engine import Engine
-
-        with Engine(Path(self.model), log=log, max_length=max_length) as engine:
-            yield self.model, lambda: engine
 
 
 @contextmanager
