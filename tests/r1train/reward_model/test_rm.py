@@ -23,7 +23,7 @@ from r1train.reward_model import R1, train_reward_model
 #: Quick enough to learn one word in seconds.
 QUICK = SftOptim(learning_rate=3e-3, epochs=4, batch_size=16, micro_batch=8, max_length=96, precision="fp32")
 
-GOOD, BAD = "The quick brown fox jumps.", "The lazy dog jumps."
+GOOD, BAD = "The quick brown fox jumps.", "The quick brown dog jumps."
 
 
 def pairs(prompts: int = 60) -> list[dict[str, Any]]:
@@ -111,14 +111,14 @@ def test_labels_are_learned_and_served(
 def test_what_is_left_out_or_cut_is_said(tiny_model: Path, tmp_path: Path) -> None:
     rows = [row for n, row in enumerate(pairs(20)) if n % 2 == 0 or n < 10]  # the longer answer wins 20 of 25
     rows.append({"prompt": "What is 9 + 9?", "chosen": "", "rejected": "x"})
-    short = QUICK.model_copy(update={"max_length": 32, "epochs": 1.0})
+    short = QUICK.model_copy(update={"max_length": 12, "epochs": 1.0})
     report, said = trained(tmp_path, rows, tiny_model, optim=short, heldout=0.0)
     assert report is None
     assert [sentence.split(":")[0].split(",")[0] for sentence in said] == [
         "1 rows were left out; the first",
         "15 pairs were left out",
         "10 pairs to train on",
-        "20 of 20 texts were longer than 32 tokens",
+        "20 of 20 texts were longer than 12 tokens",
     ]
 
 
