@@ -18,7 +18,7 @@ def profiles() -> Profiles:
 
 
 def test_a_sentence_scores_as_its_words_together(profiles: Profiles) -> None:
-    words = "the answer is a whole number".split()
+    words = ["the", "answer", "is", "a", "whole", "number"]
     assert np.allclose(
         profiles.scores([" ".join(words)])[0], profiles.word_scores(words).sum(axis=0), atol=1e-3
     )
