@@ -14,53 +14,53 @@ reward_NAME                     the value of each reward of the spec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import KEYS, Table, write_frame
+from r1data.measured import measured
+from r1data.table import KEYS, Table
+from r1rewards.core.parquet import decode
 from r1rewards.core.rows import question_of
-from r1rewards.core.store import read_rows, replacing
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
     from r1rewards.core.reward import Sample
     from r1rewards.score import Score
     from r1rewards.spec import Spec
 
-#: Where the shards stand in the work folder; whoever has stored the whole removes them.
-SHARDS = "signals"
-_SHARD_ROWS = 4096
+#: The folder of the signals in the result of `curate`.
+SIGNALS = "signals"
 
 
-def compute_signals(table: Table, spec: Spec, accuracy: Sequence[str]) -> pl.DataFrame:
+def compute_signals(
+    table: Table, spec: Spec, accuracy: Sequence[str], grading: Mapping[str, Any]
+) -> pl.DataFrame:
     """The signals of every row, with the keys of the ledger before them.
 
-    Shards that a killed run finished are taken from the table's work folder, not computed again.
+    grading  the spec as data: what was measured with another one is measured anew
     """
     import polars as pl
 
-    folder = table.work / SHARDS
-    rows = read_rows(table.path)
-    start = 0
-    while start < table.keys.height:
-        shard = folder / f"{start:09d}.parquet"
-        chunk = list(islice(rows, _SHARD_ROWS))
-        if not shard.exists():
-            measured = _measure(chunk, spec, accuracy)
-            with replacing(shard) as part:
-                write_frame(part, pl.DataFrame(list(measured), schema=_schema(spec), strict=False))
-        start += len(chunk)
-    shards = [pl.read_parquet(shard) for shard in sorted(folder.glob("*.parquet"))]
-    return table.keys.select(KEYS).hstack(pl.concat(shards))
+    schema = {**dict.fromkeys(KEYS[1:], pl.String), **_schema(spec)}
+
+    def measure(batch: pa.RecordBatch) -> pa.Table:
+        found = list(_measure(list(decode(batch)), spec, accuracy))
+        return pl.DataFrame(found, schema=schema, strict=False).to_arrow()
+
+    shards = measured(table, SIGNALS, table.batches(), measure, grading)
+    signals = pl.concat([pl.DataFrame(shard).drop(KEYS[1:]) for shard in shards])
+    return table.keys.select(KEYS).hstack(signals)
 
 
 def _measure(
     rows: Sequence[Mapping[str, Any]], spec: Spec, accuracy: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     for row, score in zip(rows, spec.score(rows), strict=True):
-        sample = spec.sample(row, str(row.get("uid") or row["id"]))
-        yield {**text_signals(sample), **_graded(score, accuracy), "tokens": row.get("tokens") or None}
+        keys = {name: row.get(name) for name in KEYS[1:]} | {"uid": row.get("uid") or row["id"]}
+        sample = spec.sample(row, keys["uid"])
+        tokens = row.get("tokens") or None
+        yield {**keys, **text_signals(sample), **_graded(score, accuracy), "tokens": tokens}
 
 
 def text_signals(sample: Sample) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def select_problems(
     output: Out,
     scored: Annotated[
         list[Path],
-        typer.Option(help="Scored responses, or signals.parquet of curate; may be given several times."),
+        typer.Option(help="Scored responses, or the folder signals of curate; may be given several times."),
     ],
     lowest: Annotated[float, typer.Option(help="The lowest pass rate that stays.")] = 0.1,
     highest: Annotated[float, typer.Option(help="The highest pass rate that stays.")] = 0.9,
