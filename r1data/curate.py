@@ -31,12 +31,15 @@ def curate(
     out: str | Path,
     *,
     spec: Spec | str | Path | Mapping[str, Any] | None = None,
+    workers: int | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
     """Filter rows by a rule set into the folder `out` and return the counts.
 
     rules    a shipped rule set by name, a YAML file, or a mapping (`r1data.ruleset`)
     spec     a reward spec to grade with instead of the rule set's own; a loaded one stays open
+    workers  processes that measure; by default one for each core, or one where a reward holds a model or
+             the spec is loaded already
     reading  `columns`, `defaults` and `progress`, as `run_step` takes them
 
     The kept rows get the columns `reward` and `correct`.
@@ -44,11 +47,16 @@ def curate(
     from r1rewards.spec import Spec, load_spec
 
     rule_set = load_rules(rules)
-    loaded = spec if isinstance(spec, Spec) else load_spec(spec if spec is not None else rule_set.spec)
+    source: str | Path | Mapping[str, Any] | None = None
+    if isinstance(spec, Spec):
+        loaded = spec
+    else:
+        source = spec if spec is not None else rule_set.spec
+        loaded = load_spec(source)
     grading = {"spec": _describe(loaded), "accuracy": rule_set.accuracy}
 
     def decide(table: Table) -> pl.DataFrame:
-        signals = compute_signals(table, loaded, rule_set.accuracy, grading)
+        signals = compute_signals(table, loaded, rule_set.accuracy, grading, source=source, workers=workers)
         fate = rule_set.decide(signals)
         frame = fates(table, **{name: fate[name] for name in fate.columns})
         return frame.with_columns(signals["reward"], signals["correct"])

@@ -70,7 +70,7 @@ def run_step(
     finish    writes what the step makes beside ledger and rows
     report    further counts, asked for when the fates are known
     measures  the folder of what `decide` measures (`r1data.measured`)
-    progress  told how many rows are measured, and of how many
+    progress  told how many rows are read, then how many are measured and of how many
 
     The folder then holds `<fate>.parquet` for every fate but "dropped", `ledger.parquet`, `step.json` and
     what was measured, shard by shard.
@@ -83,7 +83,8 @@ def run_step(
     config = {"columns": columns, "defaults": defaults, **config}
     with Step(out, name, config=config, inputs=[*(files or [loose]), *inputs], keeps=measures) as step:
         if not step.done:
-            source = intake(files, step.path / "rows.parquet", columns, defaults) if files else loose
+            inside = step.path / "rows.parquet"
+            source = intake(files, inside, columns, defaults, progress) if files else loose
             table = Table(source, keys_of(source), step.path, out, progress)
             frame = decide(table)
             if frame.height != table.keys.height:
@@ -93,7 +94,7 @@ def run_step(
             _write_kept(table, ledger, frame.drop(FATE), step.path)
             if finish is not None:
                 finish(table, ledger, step.path)
-            (step.path / "rows.parquet").unlink(missing_ok=True)
+            inside.unlink(missing_ok=True)
             step.finish({**count(ledger), **report()}, shards=shards_of(step.path))
     if not files:
         loose.unlink()

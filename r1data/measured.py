@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1data.table import Table, undamaged
 from r1rewards.core.formats import dump_json, load_json
+from r1rewards.core.processes import outcome
 from r1rewards.core.store import replacing
 
 if TYPE_CHECKING:
@@ -34,28 +37,48 @@ def measured(
     batches: Iterable[pa.RecordBatch],
     measure: Callable[[pa.RecordBatch], pa.Table],
     settings: Any,
+    *,
+    pool: Executor | None = None,
+    workers: int = 1,
 ) -> Iterator[pa.Table]:
     """What `measure` says of each batch, in order, taken from an earlier try or result where that fits.
 
     name      the folder of the shards, in the work folder and then in the result; `run_step` must know it
     batches   what is measured of the rows, and nothing else: the hash of a batch names its shard
     settings  what the measure depends on besides (JSON-able)
+    pool      processes to measure in, so many `workers`
     """
     given = {"config": _hash(dump_json(settings)), "version": metadata.version("r1kit")}
-    number, done = -1, 0
+    waiting: deque[tuple[Path, int, Future[None] | None]] = deque()
+    done = 0
+
+    def first() -> pa.Table:
+        nonlocal done
+        path, rows, future = waiting.popleft()
+        if future is not None:
+            outcome(future)
+        done += rows
+        table.progress(done, table.keys.height)
+        return _read(path)
+
+    number = -1
     for number, batch in enumerate(batches):
         made_from = {"input": _rows_hash(batch), **given}
-        path = _path(table.work / name, number)
+        path, standing = (_path(folder / name, number) for folder in (table.work, table.standing))
+        future = None
         if _made_from(path) != made_from:
-            standing = _path(table.standing / name, number)
-            with replacing(path) as part:
-                if _made_from(standing) == made_from:
+            if _made_from(standing) == made_from:
+                with replacing(path) as part:
                     shutil.copyfile(standing, part)
-                else:
-                    _write(measure(batch), made_from, part)
-        done += batch.num_rows
-        table.progress(done, table.keys.height)
-        yield _read(path)
+            elif pool is None:
+                _store(measure, batch, made_from, path)
+            else:
+                future = pool.submit(_store, measure, batch, made_from, path)
+        waiting.append((path, batch.num_rows, future))
+        if pool is None or len(waiting) > workers + 1:
+            yield first()
+    while waiting:
+        yield first()
     for stale in _shards(table.work / name):
         if int(stale.stem.removeprefix("shard-")) > number:
             stale.unlink()
@@ -79,10 +102,17 @@ def _shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("shard-*.parquet"))
 
 
-def _write(frame: pa.Table, made_from: dict[str, str], path: Path) -> None:
+def _store(
+    measure: Callable[[pa.RecordBatch], pa.Table],
+    batch: pa.RecordBatch,
+    made_from: Mapping[str, str],
+    path: Path,
+) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(frame.replace_schema_metadata({_MARK: dump_json(made_from)}), path, compression="zstd")
+    marked = measure(batch).replace_schema_metadata({_MARK: dump_json(made_from)})
+    with replacing(path) as part:
+        pq.write_table(marked, part, compression="zstd")
 
 
 def _read(path: Path) -> pa.Table:

@@ -69,11 +69,19 @@ def files_of(rows: Rows | Sequence[str | Path]) -> list[Path]:
     return []
 
 
-def intake(files: list[Path], path: Path, columns: Mapping[str, str], defaults: Mapping[str, Any]) -> Path:
+def intake(
+    files: list[Path], path: Path, columns: Mapping[str, str], defaults: Mapping[str, Any], progress: Bar
+) -> Path:
     """A Parquet file of checked flat rows: the one given where it is that, else `path`, made from them."""
     if len(files) == 1 and not columns and not defaults and _is_flat(files[0]):
         return files[0]
-    if not path.exists() and write_rows(path, rows_of(files, columns, defaults)) == 0:
+
+    def told() -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(rows_of(files, columns, defaults), 1):
+            yield row
+            progress(number, None, "rows read")
+
+    if not path.exists() and write_rows(path, told()) == 0:
         path.unlink()
         raise UserError(f"{', '.join(map(str, files))}: there are no rows here to work on")
     return path

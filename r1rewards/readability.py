@@ -50,7 +50,7 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 
 def _word_starts(kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which characters begin a word, given their kinds."""
-    starts = kinds == _WORD
+    starts: NDArray[np.bool_] = kinds == _WORD
     letters = kinds == _LETTER
     starts |= letters
     starts[1:] &= ~(letters[1:] & letters[:-1])

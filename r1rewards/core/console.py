@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 
 _CTRL_C = 130
 _LINE_EVERY_S = 10.0
+_REDRAWN_EVERY_S = 0.05
 
 
 def run_app(app: typer.Typer, name: str) -> NoReturn:
@@ -76,7 +77,16 @@ def bar(what: str, *, quiet: bool = False) -> Iterator[Bar]:
         )
         with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
             task = shown.add_task(what, total=None, note="")
-            yield lambda done, total, note="": shown.update(task, completed=done, total=total, note=note)
+            last = 0.0
+
+            def told(done: int, total: int | None, note: str = "") -> None:
+                nonlocal last
+                now = time.monotonic()
+                if now - last >= _REDRAWN_EVERY_S or done == total:
+                    last = now
+                    shown.update(task, completed=done, total=total, note=note)
+
+            yield told
     else:
         yield _Lines(what)
 

@@ -9,6 +9,7 @@ import pytest
 
 from r1data import dedup as dedup_module
 from r1data import ledger as ledger_module
+from r1data import signals as signals_module
 from r1data import table as table_module
 from r1data.curate import curate
 from r1data.decontaminate import Benchmark, Items, decontaminate
@@ -31,13 +32,14 @@ def rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "CHUNK_ROWS", 4)
+    for module in (table_module, signals_module):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 4)
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def measured(monkeypatch: pytest.MonkeyPatch, small_shards: None) -> list[int]:
     """The sizes of the batches that dedup and decontaminate measure."""
     sizes: list[int] = []
 
@@ -53,6 +55,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
+@pytest.mark.usefixtures("small_shards")
 def test_the_manifest_says_of_every_shard_what_it_was_made_from(tmp_path: Path) -> None:
     curate(rows(10), "general", tmp_path / "out", spec=SPEC)
     shards = read_manifest(tmp_path / "out")["shards"]
@@ -64,6 +67,19 @@ def test_the_manifest_says_of_every_shard_what_it_was_made_from(tmp_path: Path) 
     assert len({shard["input"] for shard in shards.values()}) == 3
     assert len({(shard["config"], shard["version"]) for shard in shards.values()}) == 1
     assert [row["uid"] for row in read_rows(tmp_path / "out" / "signals")] == [f"u{n}" for n in range(10)]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_several_processes_measure_what_one_does(tmp_path: Path) -> None:
+    made = [*rows(20), *rows(5)]
+    for workers in (1, 2):
+        curate(made, "general", tmp_path / f"out-{workers}", spec=SPEC, workers=workers)
+    one, two = (
+        {path.name: path.read_bytes() for path in sorted((tmp_path / out).rglob("*.parquet"))}
+        for out in ("out-1", "out-2")
+    )
+    assert len(one) == 7 + 2
+    assert one == two
 
 
 def test_another_threshold_measures_nothing_and_more_rows_only_themselves(
