@@ -21,14 +21,20 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from r1data import words
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.measured import measured
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import messages, question_of
 from r1rewards.core.settings import check_settings, read_yaml
-from r1rewards.core.store import numbered_rows
+from r1rewards.core.store import file_hash, numbered_rows
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
+
+#: The folder of the overlaps in the result of `decontaminate`.
+OVERLAPS = "overlaps"
 
 
 class Benchmark(BaseModel):
@@ -78,7 +84,7 @@ def decontaminate(
     coverage: float = 0.5,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Run the step into the folder `out` and return its counts. `reading`: `columns` and `defaults`."""
+    """Run the step into the folder `out` and return its counts. `reading`: what `run_step` takes."""
     if not against:
         raise UserError("decontamination needs at least one benchmark to guard; name one with --against")
     config = {
@@ -87,11 +93,17 @@ def decontaminate(
         "benchmarks": [one.model_dump(mode="json", exclude={"path"}) for one in against],
     }
 
-    def decide(table: Table) -> pl.DataFrame:
-        return overlap(table, Items.load(against, n), coverage)
-
     inputs = [benchmark.path for benchmark in against]
-    return run_step("decontaminate", rows, out, decide, config=config, inputs=inputs, **reading)
+
+    def decide(table: Table) -> pl.DataFrame:
+        items = Items.load(against, n)
+        settings = {**config, "coverage": None, "items": [file_hash(path) for path in inputs]}
+        shards = measured(table, OVERLAPS, table.batches("prompt", "text"), items.overlaps, settings)
+        return _fates(table, shards, coverage)
+
+    return run_step(
+        "decontaminate", rows, out, decide, config=config, inputs=inputs, measures=OVERLAPS, **reading
+    )
 
 
 @dataclass(slots=True)
@@ -107,7 +119,7 @@ class _Item:
 class _Hit:
     """The strongest overlap of a row: with which item, how much of it, how much of the prompt, which text."""
 
-    item: str
+    match: str
     rule: str
     value: float
     span: str
@@ -153,6 +165,24 @@ class Items:
             for gram in item.grams:
                 self._by_gram.setdefault(gram, []).append(len(self._items))
             self._items.append(item)
+
+    def overlaps(self, batch: pa.RecordBatch) -> pa.Table:
+        """The strongest overlap of each row of a batch with the columns `prompt` and perhaps `text`."""
+        import pyarrow as pa
+
+        prompts, questions = _prompts(batch)
+        texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
+        half = words.BATCH // 2  # a row is two texts
+        found: list[_Hit | None] = []
+        for first in range(0, len(prompts), half):
+            rows = slice(first, first + half)
+            found += self.hits(prompts[rows], questions[rows], texts[rows])
+        columns = {"rule": pa.string(), "value": pa.float64(), "match": pa.string(), "span": pa.string()}
+        arrays = {
+            name: pa.array([None if hit is None else getattr(hit, name) for hit in found], kind)
+            for name, kind in columns.items()
+        }
+        return pa.table(arrays)
 
     def hits(
         self, prompts: Sequence[str], questions: Sequence[str], texts: Sequence[str]
@@ -209,32 +239,20 @@ class Items:
         return _Hit(f"{item.name} ({item.part})", rule, share, _longest_span(cut, spans[number], self.n))
 
 
-def overlap(table: Table, items: Items, coverage: float) -> pl.DataFrame:
-    """The fates of the rows of a table against these items."""
-    size = table.keys.height
-    fate: list[str] = [KEPT] * size
-    rule: list[str | None] = [None] * size
-    value: list[float | None] = [None] * size
-    threshold: list[float | None] = [None] * size
-    match: list[str | None] = [None] * size
-    span: list[str | None] = [None] * size
-    for row, hit in enumerate(_hits(table, items)):
-        if hit is not None:
-            rule[row], value[row], threshold[row] = hit.rule, hit.value, coverage
-            match[row], span[row] = hit.item, hit.span
-            if hit.value >= coverage:
-                fate[row] = DROPPED
-    return fates(table, fate=fate, rule=rule, value=value, threshold=threshold, match=match, span=span)
+def _fates(table: Table, shards: Iterable[pa.Table], coverage: float) -> pl.DataFrame:
+    import polars as pl
 
-
-def _hits(table: Table, items: Items) -> Iterator[_Hit | None]:
-    for batch in table.batches("prompt", "text"):
-        prompts, questions = _prompts(batch)
-        texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
-        half = words.BATCH // 2  # a row is two texts
-        for first in range(0, len(prompts), half):
-            rows = slice(first, first + half)
-            yield from items.hits(prompts[rows], questions[rows], texts[rows])
+    found = pl.concat([pl.DataFrame(shard) for shard in shards])
+    known = pl.col("value").is_not_null()
+    frame = found.select(
+        fate=pl.when(pl.col("value") >= coverage).then(pl.lit(DROPPED)).otherwise(pl.lit(KEPT)),
+        rule="rule",
+        value="value",
+        threshold=pl.when(known).then(pl.lit(coverage, dtype=pl.Float64)),
+        match="match",
+        span="span",
+    )
+    return fates(table, **{name: frame[name] for name in frame.columns})
 
 
 def _prompts(batch: Any) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ from r1data.cli.models import (
     progress,
 )
 from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
-from r1rewards.core.console import print_table
+from r1rewards.core.console import bar, print_table
 from r1rewards.core.errors import UserError
 
 app = typer.Typer()
@@ -37,6 +37,9 @@ def curate(
     problems: Annotated[
         Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that measure; one for each core unless given.")
+    ] = None,
     map_columns: Map = None,
     task: Task = None,
     domain: Domain = None,
@@ -49,12 +52,14 @@ def curate(
     from r1rewards.core.store import read_rows
 
     read = reading(map_columns, task, domain, language)
-    if problems is None:
-        counts = run(path, rules, output, spec=spec, **read)
-    else:
-        responses = read_rows(path, columns=read["columns"])
-        joined = flatten(read_rows(problems), responses, str(path))
-        counts = run(joined, rules, output, spec=spec, defaults=read["defaults"])
+    with bar("measuring", quiet=as_json) as shown:
+        if problems is None:
+            counts = run(path, rules, output, spec=spec, workers=workers, progress=shown, **read)
+        else:
+            responses = read_rows(path, columns=read["columns"])
+            joined = flatten(read_rows(problems), responses, str(path))
+            defaults = read["defaults"]
+            counts = run(joined, rules, output, spec=spec, workers=workers, progress=shown, defaults=defaults)
     say_counts(counts, as_json)
 
 
@@ -75,7 +80,9 @@ def dedup(
     from r1data.dedup import dedup as run
 
     read = reading(map_columns, task)
-    say_counts(run(path, output, by=by, near=near, threshold=threshold, **read), as_json)  # type: ignore[arg-type]
+    with bar("hashing", quiet=as_json) as shown:
+        counts = run(path, output, by=by, near=near, threshold=threshold, progress=shown, **read)  # type: ignore[arg-type]
+    say_counts(counts, as_json)
 
 
 @app.command()
@@ -103,7 +110,10 @@ def decontaminate(
     guarded = read_benchmarks(benchmarks) if benchmarks else []
     guarded += [parse_benchmark(text) for text in against or []]
     share = 0.0 if any_hit else coverage
-    say_counts(run(path, output, against=guarded, n=n, coverage=share, **reading(map_columns, task)), as_json)
+    read = reading(map_columns, task)
+    with bar("comparing", quiet=as_json) as shown:
+        counts = run(path, output, against=guarded, n=n, coverage=share, progress=shown, **read)
+    say_counts(counts, as_json)
 
 
 @select_app.command("responses")
@@ -131,7 +141,7 @@ def select_problems(
     output: Out,
     scored: Annotated[
         list[Path],
-        typer.Option(help="Scored responses, or signals.parquet of curate; may be given several times."),
+        typer.Option(help="Scored responses, or the folder signals of curate; may be given several times."),
     ],
     lowest: Annotated[float, typer.Option(help="The lowest pass rate that stays.")] = 0.1,
     highest: Annotated[float, typer.Option(help="The highest pass rate that stays.")] = 0.9,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import DROPPED, KEPT, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Table
 from r1rewards.core.reward import Sample
 from r1rewards.core.store import read_rows, write_rows
 from r1rewards.core.verdict import Verdict
