@@ -64,13 +64,24 @@ class Vllm:
     def generate(self, requests: list[Request]) -> Completions:
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import StructuredOutputsParams
 
         engine = self._llm.llm_engine
         try:
             for index, request in enumerate(requests):
                 s = request.sampling
+                # without the spaces that JSON allows between its parts, a small model cannot get lost in them
+                held = (
+                    StructuredOutputsParams(json=dict(request.schema), disable_any_whitespace=True)
+                    if (request.schema)
+                    else None
+                )
                 params = SamplingParams(
-                    temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
+                    temperature=s.temperature,
+                    top_p=s.top_p,
+                    max_tokens=s.max_tokens,
+                    seed=s.seed,
+                    structured_outputs=held,
                 )
                 ids = prompt_ids(self._tokenizer, request)
                 if len(ids) >= self._max_length:
