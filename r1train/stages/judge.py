@@ -34,7 +34,7 @@ def judge(run: RunFolder, folder: Path, rows: Path, settings: Judge) -> tuple[Pa
         with run.progress.bar(f"judge with {model.name}") as bar:
             samples = [_sample(run, listed[i]) for i in asked]
             limits = Sampling(temperature=0.6, top_p=0.95, max_tokens=settings.max_tokens)
-            answers = judged("correctness", samples, run.engine(model), sampling=limits, retries=1)
+            answers = judged("correctness", samples, run.engines.get(model.path), sampling=limits, retries=1)
             for i, verdict in zip(asked, answers if samples else (), strict=True):
                 verdicts[i] = verdict
                 bar(len(verdicts), len(asked))

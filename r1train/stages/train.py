@@ -67,7 +67,7 @@ def train(
         job.write(path)
         started = backend.launch(job, path, resume=resume)
         if kind == "rl":
-            engine = run.engine(model)
+            engine = run.engines.get(model.path)
             started.env["R1KIT_ENGINE"] = engine.address
         with run.progress.bar(f"train {stage} ({kind})") as bar:
 
@@ -84,7 +84,7 @@ def train(
                     on_metrics=show,
                 )
             finally:
-                run.forget_weights()
+                run.engines.forget_weights()
         result = backend.collect(job)
         step.finish({"steps": result.steps})
     return folder / "model"
