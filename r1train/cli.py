@@ -157,6 +157,18 @@ def report(
         typer.echo(f"document: {document}")
 
 
+@app.command()
+def view(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not, or of `r1train eval`.")],
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose.")] = 8765,
+) -> None:
+    """Browse a run's rollouts and what its curation dropped, in a browser."""
+    from r1train.view import view as serve
+
+    serve(run, host=host, port=port, ready=lambda address: typer.echo(f"{run} on {address}; Ctrl-C ends"))
+
+
 def _check(recipe: Recipe) -> None:
     """What can be known before anything starts: backend, model and memory are there."""
     from importlib.util import find_spec
