@@ -4,7 +4,9 @@
 #   make test                 the fast suite, the tiny pipeline included
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
+#   make reference            docs/reference anew, from the code
 #   make test-backends        our rewards in verl and OpenRLHF, each in an environment of its own below .backends
+#   make test-browser         report and browser of rollouts in a real Chromium, which it installs
 #   make test-load            how the reward server stands 200 clients
 #   make bench-env            .bench-env with the graders that cannot share .venv, for bench/math_graders.py
 
@@ -14,7 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-all check format test-load test-backends bench-env clean
+.PHONY: setup demo test test-all check format test-browser test-load test-backends bench-env reference clean
 
 setup: $(VENV)/ready
 
@@ -30,6 +32,11 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# installs Playwright into .venv, and Chromium by apt (as root) or from Playwright where there is none
+test-browser: setup
+	VENV=$(VENV) bash tools/browser.sh
+	$(BIN)/python -m pytest tests/r1train/report/test_browser.py tests/r1train/view/test_browser.py
 
 # 200 clients and 20,000 requests against `r1rewards serve`; says how long they waited
 test-load: setup
@@ -62,6 +69,10 @@ check: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# docs/reference, from the code
+reference: setup
+	$(BIN)/python tools/reference.py
 
 # verl's graders need only their own files: its trainer, and what that depends on, stays out
 bench-env:

@@ -37,7 +37,7 @@ def judge(run: RunFolder, folder: Path, rows: Path, settings: Judge) -> tuple[Pa
             limits = Sampling(temperature=0.6, top_p=0.95, max_tokens=settings.max_tokens)
             # a model that is not trained to judge would, held to the form, say in form what it does not know
             asking = Asking(sampling=limits, retries=1, structured=False)
-            answers = judged("correctness", samples, run.engine(model), asking=asking)
+            answers = judged("correctness", samples, run.engines.get(model.path), asking=asking)
             for i, verdict in zip(asked, answers if samples else (), strict=True):
                 verdicts[i] = verdict
                 bar(len(verdicts), len(asked))

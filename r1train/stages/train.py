@@ -61,12 +61,12 @@ def train(
             variables=dict(variables or {}),
             native=settings.backend.get(run.recipe.backend, {}),
         )
-        engine = {"R1KIT_ENGINE": run.engine(model).address} if kind == "rl" else {}
+        engine = {"R1KIT_ENGINE": run.engines.get(model.path).address} if kind == "rl" else {}
         with run.progress.bar(f"train {stage} ({kind})") as bar:
             try:
                 result = train_job(job, backend, step.path, bar, env=engine)
             finally:
-                run.forget_weights()
+                run.engines.forget_weights()
         step.finish({"steps": result.steps})
     return folder / "model"
 
