@@ -24,6 +24,8 @@ FOLDS = 5
 WORDS = 3000
 _WORD = re.compile(r"\w+")
 _STEPS = 300
+#: A gradient as small as this moves no probability that is looked at.
+_STILL = 1e-4
 
 
 def baselines(items: Sequence[Item]) -> dict[str, list[float]]:
@@ -105,7 +107,7 @@ def _matrix(counted: Sequence[Counter[str]], vocabulary: dict[str, int]) -> npt.
 
 def _unit(matrix: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return (matrix / np.where(norms == 0, 1, norms)).astype(np.float32)
+    return np.asarray(matrix / np.where(norms == 0, 1, norms), dtype=np.float32)
 
 
 def logistic(
@@ -114,19 +116,18 @@ def logistic(
     """Logistic regression with the usual L2 penalty (C = 1), by Nesterov's gradient; probabilities of 1."""
     if intercept:
         x, asked = (np.hstack([one, np.ones((len(one), 1), one.dtype)]) for one in (x, asked))
-    penalty = np.full(x.shape[1], 1 / len(x))
+    x, asked, y = x.astype(np.float32), asked.astype(np.float32), y.astype(np.float32)
+    penalty = np.full(x.shape[1], 1 / len(x), dtype=np.float32)
     if intercept:
         penalty[-1] = 0
-    vector = np.ones(x.shape[1])
-    for _ in range(20):  # the largest eigenvalue of x'x bounds the curvature
-        vector = x.T @ (x @ vector)
-        vector /= np.linalg.norm(vector) or 1
-    curvature = 0.25 * float(vector @ (x.T @ (x @ vector))) / len(x) + 1 / len(x)
-    weights = ahead = np.zeros(x.shape[1])
+    curvature = 0.25 * float(np.square(x).sum()) / len(x) + 1 / len(x)  # the trace bounds every direction's
+    weights = ahead = np.zeros(x.shape[1], dtype=np.float32)
     for step in range(1, _STEPS + 1):
-        gradient = x.T @ (_sigmoid(x @ ahead) - y) / len(x) + penalty * ahead
-        before, weights = weights, ahead - gradient / curvature
-        ahead = weights + (step - 1) / (step + 2) * (weights - before)
+        gradient = x.T @ (_sigmoid(x @ ahead).astype(np.float32) - y) / len(x) + penalty * ahead
+        if np.abs(gradient).max() < _STILL:
+            break
+        before, weights = weights, ahead - gradient / np.float32(curvature)
+        ahead = weights + np.float32((step - 1) / (step + 2)) * (weights - before)
     return _sigmoid(asked @ weights)
 
 

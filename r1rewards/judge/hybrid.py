@@ -51,7 +51,7 @@ class HybridReward(Reward):
         self.audit = audit
 
     @property
-    def scope(self) -> Scope:  # type: ignore[override]
+    def scope(self) -> Scope:
         """The part of the response that the rule reads; setting it is setting it for both."""
         return self.rule.scope
 

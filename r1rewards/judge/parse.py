@@ -52,7 +52,7 @@ def preference(reply: str) -> Verdict | None:
     spoken = _spoken(reply)
     spans = _spans(spoken)
     objects = [found for start, end in spans if (found := _object(spoken[start:end])) is not None]
-    said = {label for found in objects if (label := _label(found.get("verdict"))) is not None}
+    said = {one for found in objects if (one := _label(found.get("verdict"))) is not None}
     said.update(_LABEL.findall(_without(spoken, spans)))
     if len(said) != 1 or (label := said.pop()) not in PREFERENCES:
         return None

@@ -125,7 +125,7 @@ class _Pool:
 
     def pause_s(self, failures: int) -> float:
         """How long to wait after so many failures before the last one."""
-        return random.uniform(0.5, 1) * min(LONGEST_PAUSE_S, self.first_pause_s * 2**failures)
+        return random.uniform(0.5, 1) * min(LONGEST_PAUSE_S, self.first_pause_s * 2.0**failures)
 
     def wait(self, seconds: float) -> None:
         """Let that time pass, or less where nobody waits for the answer any more."""
