@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.flat import derived_name, flat_row
+from r1data.flat import flat_row
 from r1rewards.core.console import Bar
 from r1rewards.core.errors import UserError
 from r1rewards.core.parquet import CHUNK_ROWS
+from r1rewards.core.rows import derived_name
 from r1rewards.core.store import disk_errors, numbered_rows, write_rows
 
 if TYPE_CHECKING:

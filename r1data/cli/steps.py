@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from r1data.cli.models import (
-    Concurrency,
-    KeyFrom,
-    MaxLength,
-    ModelName,
-    ModelOptions,
-    Timeout,
-    Urls,
-    progress,
-)
 from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
+from r1rewards.cli.models import Concurrency, KeyFrom, MaxLength, ModelName, Timeout, Urls, progress
 from r1rewards.core.console import bar, print_table
 from r1rewards.core.errors import UserError
 
@@ -242,11 +233,12 @@ def pairs(
     """Preference pairs for a reward model: a judge compares responses, in random order."""
     from r1data.pairs import preference_pairs as run
     from r1rewards.core.template import get_template
+    from r1rewards.llm.model_source import ModelSource
 
-    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, max_length)
     layout = get_template(template)
     with (
-        options.open(layout, output.with_suffix(".engine.log"), max_length) as (name, opened),
+        source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"judging with {name}", quiet=as_json) as landed,
     ):
         counts = run(
@@ -290,11 +282,12 @@ def refine(
     from r1data.refine import PROMPTS, SAMPLING
     from r1data.refine import refine as run
     from r1rewards.core.template import get_template
+    from r1rewards.llm.model_source import ModelSource
 
-    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, 3 * max_tokens)
     layout = get_template(template)
     with (
-        options.open(layout, output.with_suffix(".engine.log"), 3 * max_tokens) as (name, opened),
+        source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"rewriting with {name}", quiet=as_json) as landed,
     ):
         counts = run(
