@@ -4,7 +4,8 @@ Every run of ten words (`n`) that a row shares with an item is a hit and is writ
 matching text. A row is dropped when its hits cover at least half (`coverage`) of the item, or of the row's
 own prompt; DeepSeek-R1 drops at any hit (arXiv 2501.12948, appendix on decontamination), which is
 `coverage=0`. An item of fewer than n words is matched as a whole question. Hashes only find candidates: every
-hit is verified on the words. Paraphrases slip through, as they do in the paper.
+hit is verified on the words. Paraphrases slip through, as they do in the paper, unless `paraphrases` asks for
+them to be looked for with embeddings (`r1data.neighbours`).
 
     guarded = [Benchmark(name="gsm8k", path="gsm8k_test.jsonl", question="question", solution="answer")]
     decontaminate("kept.parquet", "clean", against=guarded)
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict
 from r1data import words
 from r1data.ledger import DROPPED, KEPT, fates, run_step
 from r1data.measured import measured
+from r1data.neighbours import Neighbours, load_embedder
 from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import messages, question_of
@@ -82,24 +84,42 @@ def decontaminate(
     against: Sequence[Benchmark],
     n: int = 10,
     coverage: float = 0.5,
+    paraphrases: float | None = None,
+    embedder: Path | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Run the step into the folder `out` and return its counts. `reading`: what `run_step` takes."""
+    """Run the step into the folder `out` and return its counts. `reading`: what `run_step` takes.
+
+    paraphrases  also drop rows whose question is at least so near to an item's, as a cosine, such as 0.8
+    embedder     a sentence-transformers model's folder, in place of the packaged all-MiniLM-L6-v2
+    """
     if not against:
         raise UserError("decontamination needs at least one benchmark to guard; name one with --against")
-    config = {
+    if paraphrases is not None and not 0 < paraphrases <= 1:
+        raise UserError(f"the nearness of paraphrases is {paraphrases}; it is above 0 and at most 1")
+    measuring: dict[str, Any] = {
         "n": n,
-        "coverage": coverage,
         "benchmarks": [one.model_dump(mode="json", exclude={"path"}) for one in against],
+        "embedder": None if paraphrases is None else str(embedder or "all-MiniLM-L6-v2"),
     }
+    config = {**measuring, "coverage": coverage, "paraphrases": paraphrases}
 
     inputs = [benchmark.path for benchmark in against]
 
     def decide(table: Table) -> pl.DataFrame:
-        items = Items.load(against, n)
-        settings = {**config, "coverage": None, "items": [file_hash(path) for path in inputs]}
-        shards = measured(table, OVERLAPS, table.batches("prompt", "text"), items.overlaps, settings)
-        return _fates(table, shards, coverage)
+        guarded = [item for benchmark in against for item in _read(benchmark)]
+        items, neighbours = Items(guarded, n), None
+        if paraphrases is not None:
+            questions = [(name, text) for name, part, text in guarded if part == "question"]
+            neighbours = Neighbours(questions, load_embedder(embedder))
+
+        def measure(batch: pa.RecordBatch) -> pa.Table:
+            found = items.overlaps(batch)
+            return found if neighbours is None else _with_neighbours(found, batch, neighbours)
+
+        settings = {**measuring, "items": [file_hash(path) for path in inputs]}
+        shards = measured(table, OVERLAPS, table.batches("prompt", "text"), measure, settings)
+        return _fates(table, shards, coverage, paraphrases)
 
     return run_step(
         "decontaminate", rows, out, decide, config=config, inputs=inputs, measures=OVERLAPS, **reading
@@ -143,10 +163,6 @@ class Items:
         self._shift = np.uint64(64 - bits)
         self._maybe = np.zeros(1 << bits, np.bool_)
         self._maybe[self._sorted >> self._shift] = True
-
-    @classmethod
-    def load(cls, benchmarks: Sequence[Benchmark], n: int) -> Items:
-        return cls((item for benchmark in benchmarks for item in _read(benchmark)), n)
 
     def _index(self, batch: list[tuple[str, str, str]]) -> None:
         cut = words.cut([text for _, _, text in batch])
@@ -239,19 +255,48 @@ class Items:
         return _Hit(f"{item.name} ({item.part})", rule, share, _longest_span(cut, spans[number], self.n))
 
 
-def _fates(table: Table, shards: Iterable[pa.Table], coverage: float) -> pl.DataFrame:
+def _with_neighbours(found: pa.Table, batch: pa.RecordBatch, neighbours: Neighbours) -> pa.Table:
+    """The overlaps of a batch, and for each row the nearest item's name and text, and how near it is."""
+    import pyarrow as pa
+
+    _, questions = _prompts(batch)
+    nearest = neighbours.nearest(questions)
+    items = [neighbours.items[at] if at >= 0 else (None, None) for at, _ in nearest]
+    for name, values in (
+        ("neighbour", [item[0] for item in items]),
+        ("wording", [item[1] for item in items]),
+    ):
+        found = found.append_column(name, pa.array(values, pa.string()))
+    return found.append_column("nearness", pa.array([near for _, near in nearest], pa.float64()))
+
+
+def _fates(
+    table: Table, shards: Iterable[pa.Table], coverage: float, paraphrases: float | None
+) -> pl.DataFrame:
     import polars as pl
 
     found = pl.concat([pl.DataFrame(shard) for shard in shards])
-    known = pl.col("value").is_not_null()
+    covered = (pl.col("value") >= coverage).fill_null(False)
     frame = found.select(
-        fate=pl.when(pl.col("value") >= coverage).then(pl.lit(DROPPED)).otherwise(pl.lit(KEPT)),
+        fate=pl.when(covered).then(pl.lit(DROPPED)).otherwise(pl.lit(KEPT)),
         rule="rule",
         value="value",
-        threshold=pl.when(known).then(pl.lit(coverage, dtype=pl.Float64)),
+        threshold=pl.when(pl.col("value").is_not_null()).then(pl.lit(coverage, dtype=pl.Float64)),
         match="match",
         span="span",
     )
+    if paraphrases is not None:
+        near = ~covered & (pl.col("nearness") >= paraphrases)
+        said = found.select(
+            fate=pl.lit(DROPPED),
+            rule=pl.lit("paraphrase"),
+            value="nearness",
+            threshold=pl.lit(paraphrases, dtype=pl.Float64),
+            match=pl.col("neighbour") + " (question)",
+            span="wording",
+        )
+        these = found.select(near=near)["near"]
+        frame = frame.with_columns(said[name].zip_with(these, frame[name]) for name in frame.columns)
     return fates(table, **{name: frame[name] for name in frame.columns})
 
 

@@ -90,6 +90,14 @@ def decontaminate(
     n: Annotated[int, typer.Option("-n", help="Words in a run that counts as a hit.")] = 10,
     coverage: Annotated[float, typer.Option(help="Share of item or prompt at which a row is dropped.")] = 0.5,
     any_hit: Annotated[bool, typer.Option(help="Drop at any hit, as DeepSeek-R1 did.")] = False,
+    paraphrases: Annotated[
+        float | None,
+        typer.Option(help="Also drop questions so near to an item's in an embedding, such as 0.8."),
+    ] = None,
+    embedder: Annotated[
+        Path | None,
+        typer.Option(help="With --paraphrases: a sentence-transformers model instead of all-MiniLM-L6-v2."),
+    ] = None,
     map_columns: Map = None,
     task: Task = None,
     as_json: Json = False,
@@ -103,7 +111,17 @@ def decontaminate(
     share = 0.0 if any_hit else coverage
     read = reading(map_columns, task)
     with bar("comparing", quiet=as_json) as shown:
-        counts = run(path, output, against=guarded, n=n, coverage=share, progress=shown, **read)
+        counts = run(
+            path,
+            output,
+            against=guarded,
+            n=n,
+            coverage=share,
+            paraphrases=paraphrases,
+            embedder=embedder,
+            progress=shown,
+            **read,
+        )
     say_counts(counts, as_json)
 
 
