@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1data.flat import uid_hash
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import conversation_of, derived_name
 from r1rewards.core.store import read_rows, write_rows

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import CHECKED_TASKS, messages, question_of
 from r1rewards.core.store import read_rows

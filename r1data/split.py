@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1data.flat import uid_hash
-from r1data.ledger import Rows, Table, fates, run_step
+from r1data.ledger import fates, run_step
+from r1data.table import Rows, Table
 from r1data.words import question_key
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import derived_name, question_of

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from r1rewards.core.console import run_app
+from r1data.cli.options import Json, Map, Task
+from r1rewards.cli.models import Concurrency, KeyFrom, Timeout, Urls
+from r1rewards.core.console import parse_pairs, run_app
 from r1rewards.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,8 +62,73 @@ def run(
     from r1train.pipeline import run_recipe
 
     written = run_recipe(loaded, folder)
-    _print_table(folder)
+    _print_run(folder)
     typer.echo(f"report: {written}")
+
+
+@app.command("eval")
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Model folders, hub ids, folders of runs or of their stages; every two are compared.",
+        ),
+    ],
+    on: Annotated[
+        list[str],
+        typer.Option(
+            "--on",
+            metavar="FILE|NAME",
+            help="Problems: a file, a benchmark by name (math-500), or NAME=FILE, a copy of it. Repeatable.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for samples and verdicts; run again, it goes on."),
+    ] = Path("evals"),
+    spec: Annotated[
+        Path | None, typer.Option(help="Reward spec to grade by; accuracy, format and language if not given.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option("-n", "--samples", help="Responses to each problem; the benchmark's, or 4.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Of the sampling.")] = 0.6,
+    top_p: Annotated[float, typer.Option(help="Of the sampling.")] = 0.95,
+    max_tokens: Annotated[int, typer.Option(help="The longest response.")] = 32768,
+    seed: Annotated[int, typer.Option(help="Equal seeds ask for equal samples.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="At most so many problems of each benchmark.")] = None,
+    map_columns: Map = None,
+    task: Task = None,
+    url: Urls = None,
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    as_json: Json = False,
+) -> None:
+    """Evaluate models by R1's protocol: pass@1, pass@k, majority vote, intervals, and a paired test."""
+    import json
+
+    from r1rewards.llm.model_source import ModelSource
+    from r1train.benchmark import load_benchmark
+    from r1train.evaluate import Protocol, evaluate_models
+    from r1train.report.evaluations import tables, to_json
+
+    columns = parse_pairs(map_columns or [], "--map")
+    benchmarks = [load_benchmark(text, limit=limit, columns=columns, task=task) for text in on]
+    results = evaluate_models(
+        models,
+        benchmarks,
+        out,
+        Protocol(samples, temperature, top_p, max_tokens, seed, spec),
+        None if url is None else ModelSource(None, tuple(url), concurrency, timeout, key_from),
+    )
+    if as_json:
+        typer.echo(json.dumps(to_json(results), ensure_ascii=False))
+    else:
+        for title, rows in tables(results):
+            _print_table(title, rows)
+        typer.echo(f"samples and verdicts: {out}")
 
 
 @app.command()
@@ -85,7 +152,7 @@ def report(
         raise UserError(f"{run} is not the folder of a run: it has no state.json")
     document = write_markdown(run, markdown, notes) if markdown else None
     written = write_report(run)
-    _print_table(run)
+    _print_run(run)
     typer.echo(f"report: {written}")
     if document:
         typer.echo(f"document: {document}")
@@ -176,6 +243,18 @@ def rm(
     typer.echo(f"reward model: {output / 'train' / 'model'}")
 
 
+@app.command()
+def view(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not, or of `r1train eval`.")],
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 lets the system choose.")] = 8765,
+) -> None:
+    """Browse a run's rollouts and what its curation dropped, in a browser."""
+    from r1train.view import view as serve
+
+    serve(run, host=host, port=port, ready=lambda address: typer.echo(f"{run} on {address}; Ctrl-C ends"))
+
+
 def _check(recipe: Recipe) -> None:
     """What can be known before anything starts: backend, model and memory are there."""
     from importlib.util import find_spec
@@ -192,18 +271,22 @@ def _check(recipe: Recipe) -> None:
         check_memory(resolve_model(recipe.model), recipe.engine.memory_gb)
 
 
-def _print_table(folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+def _print_run(folder: Path) -> None:
     from r1train.report import table
 
-    rows = table(folder)
+    _print_table(f"{folder.name}: held-out problems, 95 % intervals", table(folder))
+
+
+def _print_table(title: str, rows: list[dict[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     if not rows:
         return
-    shown = Table(*rows[0], title=f"{folder.name}: held-out problems, 95 % intervals")
+    shown = Table(*rows[0], title=Text(title))
     for row in rows:
-        shown.add_row(*row.values())
+        shown.add_row(*map(Text, row.values()))
     console = Console()
     if not console.is_terminal:  # a log has no width to fit into
         console = Console(width=200)

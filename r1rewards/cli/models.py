@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from r1rewards.core.console import bar
 
 if TYPE_CHECKING:
     from r1rewards.llm.recorded import Landed
@@ -32,55 +33,17 @@ KeyFrom = Annotated[
 MaxLength = Annotated[
     int, typer.Option(help="With a model folder: longest prompt and reply together, in tokens.")
 ]
-_LINE_EVERY_S = 10.0
 
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Landed]:
-    """A bar with tokens per second and time left; without a terminal, a line now and then."""
+    """A bar with tokens per second, told of each answer as it lands."""
     began, tokens = time.monotonic(), 0
+    with bar(what, quiet=quiet) as shown:
 
-    def pace(more: int) -> str:
-        nonlocal tokens
-        tokens += more
-        return f"{tokens / max(time.monotonic() - began, 0.1):,.0f} tokens/s"
+        def landed(done: int, total: int, more: int) -> None:
+            nonlocal tokens
+            tokens += more
+            shown(done, total, f"{tokens / max(time.monotonic() - began, 0.1):,.0f} tokens/s")
 
-    if quiet:
-        yield lambda done, total, more: None
-    elif sys.stderr.isatty():
-        from rich import progress as bars
-        from rich.console import Console
-
-        columns = (
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            bars.MofNCompleteColumn(),
-            bars.TextColumn("{task.fields[pace]}"),
-            bars.TimeElapsedColumn(),
-            bars.TextColumn("left"),
-            bars.TimeRemainingColumn(),
-        )
-        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task(what, total=None, pace="")
-            yield lambda done, total, more: shown.update(task, completed=done, total=total, pace=pace(more))
-    else:
-        yield _Lines(what, pace)
-
-
-class _Lines:
-    """A line at most every ten seconds."""
-
-    def __init__(self, what: str, pace: Callable[[int], str]) -> None:
-        self._what, self._pace = what, pace
-        self._began = self._last = time.monotonic()
-        self._first: int | None = None
-
-    def __call__(self, done: int, total: int, tokens: int) -> None:
-        pace, now = self._pace(tokens), time.monotonic()
-        self._first = done - 1 if self._first is None else self._first
-        if now - self._last < _LINE_EVERY_S:
-            return
-        self._last = now
-        left = (total - done) * (now - self._began) / max(1, done - self._first)
-        sys.stderr.write(f"{self._what}: {done:,} of {total:,}, {pace}, {left / 60:,.0f} min left\n")
-        sys.stderr.flush()
+        yield landed

@@ -34,6 +34,8 @@ class Vllm:
         import torch
         from vllm import LLM
 
+        from r1rewards.llm import kernels
+
         sampler.install()
         threads, set_threads = torch.get_num_threads(), torch.set_num_threads
         self._max_length = int(settings["max_length"])
@@ -52,6 +54,7 @@ class Vllm:
             seed=0,
             disable_log_stats=True,
             trust_remote_code=False,
+            ir_op_priority=kernels.install(),
         )
         # vLLM leaves one thread behind on the CPU, and nothing where the function was that sets another
         torch.set_num_threads = set_threads

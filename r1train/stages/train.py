@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.console import Bar
 from r1rewards.core.errors import UserError
 from r1train.backends import Backend, Result, get_backend
 from r1train.backends.runner import Metrics
 from r1train.backends.runner import run as launch
 from r1train.job import Job, JobSegment, Kind
-from r1train.progress import Bar
 from r1train.run import Model, RunFolder, seed_of
 
 
@@ -61,12 +61,12 @@ def train(
             variables=dict(variables or {}),
             native=settings.backend.get(run.recipe.backend, {}),
         )
-        engine = {"R1KIT_ENGINE": run.engine(model).address} if kind == "rl" else {}
+        engine = {"R1KIT_ENGINE": run.engines.get(model.path).address} if kind == "rl" else {}
         with run.progress.bar(f"train {stage} ({kind})") as bar:
             try:
                 result = train_job(job, backend, step.path, bar, env=engine)
             finally:
-                run.forget_weights()
+                run.engines.forget_weights()
         step.finish({"steps": result.steps})
     return folder / "model"
 
