@@ -116,14 +116,14 @@ def logistic(
     """Logistic regression with the usual L2 penalty (C = 1), by Nesterov's gradient; probabilities of 1."""
     if intercept:
         x, asked = (np.hstack([one, np.ones((len(one), 1), one.dtype)]) for one in (x, asked))
-    x, asked, y = x.astype(np.float32), asked.astype(np.float32), y.astype(np.float32)
+    x, asked, outcome = (one.astype(np.float32) for one in (x, asked, y))
     penalty = np.full(x.shape[1], 1 / len(x), dtype=np.float32)
     if intercept:
         penalty[-1] = 0
     curvature = 0.25 * float(np.square(x).sum()) / len(x) + 1 / len(x)  # the trace bounds every direction's
     weights = ahead = np.zeros(x.shape[1], dtype=np.float32)
     for step in range(1, _STEPS + 1):
-        gradient = x.T @ (_sigmoid(x @ ahead).astype(np.float32) - y) / len(x) + penalty * ahead
+        gradient = x.T @ (_sigmoid(x @ ahead).astype(np.float32) - outcome) / len(x) + penalty * ahead
         if np.abs(gradient).max() < _STILL:
             break
         before, weights = weights, ahead - gradient / np.float32(curvature)
