@@ -76,7 +76,7 @@ def test_a_file_is_sampled_graded_and_told(r1train: Run) -> None:
     assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.6, 0.95, 32768)
     assert [turn["role"] for turn in body["messages"]] == ["system", "user"]  # zero-shot
     assert "heldout: 16 problems, 8 samples each" in said
-    for column in ("pass@1", "pass@2", "pass@8", "cons@8", "format", "stem"):
+    for column in ("pass@1", "pass@8", "cons@8", "format", "  stem"):
         assert column in said
     rows = list(read_rows("evals/m/heldout/evaluation/scored.jsonl"))
     summary = json.loads(Path("evals/m/heldout/evaluation/summary.json").read_text())
