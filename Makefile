@@ -8,7 +8,7 @@
 #   make test-backends        our rewards in verl and OpenRLHF, each in an environment of its own below .backends
 #   make test-browser         report and browser of rollouts in a real Chromium, which it installs
 #   make test-load            how the reward server stands 200 clients
-#   make bench-env            .bench-env with the graders that cannot share .venv, for bench/math_graders.py
+#   make bench-env            .bench-env with what cannot share .venv, for bench/math_graders.py and bench/curation.py
 
 RECIPE ?= smollm2-135m
 PYTHON ?= python3
@@ -74,11 +74,13 @@ format: setup
 reference: setup
 	$(BIN)/python tools/reference.py
 
-# verl's graders need only their own files: its trainer, and what that depends on, stays out
+# verl's graders and text-dedup's MinHash need only their own files: a trainer, Spark and the like stay out
 bench-env:
 	$(PYTHON) -m venv .bench-env
-	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1
+	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1 text-dedup==0.4.0
 	.bench-env/bin/python -m pip install -q math-verify==0.9.0 numpy pylatexenc
+	.bench-env/bin/python -m pip install -q datatrove==0.10.1 spacy \
+		bitarray click click-option-group datasets ftfy psutil regex scipy xxhash
 
 clean:
 	rm -rf $(VENV) .bench-env .backends build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from r1data.cli.models import Concurrency, KeyFrom, ModelOptions, Timeout, Urls
 from r1data.cli.options import Json, Map, Task
+from r1rewards.cli.models import Concurrency, KeyFrom, Timeout, Urls
 from r1rewards.core.console import parse_pairs, run_app
 from r1rewards.core.errors import UserError
 
@@ -109,6 +109,7 @@ def evaluate(
     """Evaluate models by R1's protocol: pass@1, pass@k, majority vote, intervals, and a paired test."""
     import json
 
+    from r1rewards.llm.model_source import ModelSource
     from r1train.benchmark import load_benchmark
     from r1train.evaluate import Protocol, evaluate_models
     from r1train.report.evaluations import tables, to_json
@@ -120,7 +121,7 @@ def evaluate(
         benchmarks,
         out,
         Protocol(samples, temperature, top_p, max_tokens, seed, spec),
-        None if url is None else ModelOptions(None, url, concurrency, timeout, key_from),
+        None if url is None else ModelSource(None, tuple(url), concurrency, timeout, key_from),
     )
     if as_json:
         typer.echo(json.dumps(to_json(results), ensure_ascii=False))
@@ -155,6 +156,91 @@ def report(
     typer.echo(f"report: {written}")
     if document:
         typer.echo(f"document: {document}")
+
+
+@app.command()
+def rm(
+    data: Annotated[
+        Path,
+        typer.Argument(help="Pairs ({prompt, chosen, rejected}, HH transcripts) or labels ({..., label})."),
+    ],
+    model: Annotated[
+        str, typer.Option(help="The model that gets the head: a folder, hub id or smollm2-135m.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder; the model will be in train/model.")
+    ],
+    scope: Annotated[
+        Literal["answer", "response"] | None,
+        typer.Option(
+            help="What it reads of a response; R1: the answer of pairs, all of a labelled response."
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", "--lr", help="R1's: 6e-6.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="R1's: 1.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows in an optimiser step; R1's: 256.")] = None,
+    micro_batch: Annotated[int | None, typer.Option(help="Rows in one forward pass; 8.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Tokens; what is over is cut at the beginning. R1's: 8192.")
+    ] = None,
+    heldout: Annotated[float, typer.Option(help="The share of the prompts that it is measured on.")] = 0.1,
+    match_lengths: Annotated[
+        bool,
+        typer.Option(help="Of pairs, train on as many with the longer answer chosen as with the shorter."),
+    ] = True,
+    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
+    good: Annotated[
+        list[str] | None, typer.Option(metavar="VALUE", help="A label that means 1; all others then mean 0.")
+    ] = None,
+    map_columns: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="OURS=THEIRS", help="Read our column from theirs: response=output."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split and the order of the rows.")] = 0,
+    save_steps: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 20,
+) -> None:
+    """Train a reward model, and measure it on prompts that it has not seen.
+
+    Pairs are trained on pair-wise, labels (1 good, 0 bad) point-wise. The settings are DeepSeek-R1's where
+    nothing else is said. After a kill the same command goes on.
+    """
+    from r1rewards.cli.judges import print_report
+    from r1rewards.core.console import parse_pairs
+    from r1rewards.core.settings import check_settings
+    from r1rewards.core.template import get_template
+    from r1train.models import resolve_model
+    from r1train.recipe import SftOptim
+    from r1train.reward_model import R1, train_reward_model
+
+    said = {
+        "learning_rate": learning_rate,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "micro_batch": micro_batch,
+        "max_length": max_length,
+    }
+    given = {name: value for name, value in said.items() if value is not None}
+    optim = check_settings(SftOptim, R1.model_dump() | given, "r1train rm")
+    report = train_reward_model(
+        data,
+        output,
+        model=resolve_model(model),
+        scope=scope,
+        optim=optim,
+        heldout=heldout,
+        match_lengths=match_lengths,
+        seed=seed,
+        save_steps=save_steps,
+        template=get_template(template),
+        columns=parse_pairs(map_columns or [], "--map"),
+        good=good or (),
+        say=lambda sentence: typer.echo(sentence, err=True),
+    )
+    if report is not None:
+        print_report(report)
+    typer.echo(f"reward model: {output / 'train' / 'model'}")
 
 
 @app.command()

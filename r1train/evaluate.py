@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from r1data.cli.models import ModelOptions
 from r1data.flat import flatten
 from r1data.sample import sample
 from r1data.sources.base import digest
@@ -24,6 +23,7 @@ from r1rewards.core.settings import check_settings
 from r1rewards.core.store import Step, read_rows, replacing, write_rows
 from r1rewards.core.template import Template
 from r1rewards.llm import LanguageModel
+from r1rewards.llm.model_source import ModelSource
 from r1rewards.spec import Spec, load_spec
 from r1train.benchmark import Benchmark
 from r1train.engines import Engines
@@ -125,7 +125,7 @@ def evaluate_models(
     benchmarks: Sequence[Benchmark],
     folder: Path,
     protocol: Protocol,
-    endpoint: ModelOptions | None = None,
+    endpoint: ModelSource | None = None,
 ) -> list[Evaluation]:
     """Every model on every benchmark, into `folder/MODEL/BENCHMARK`; what stands there is not made again.
 
@@ -170,10 +170,10 @@ def _loaded(models: Sequence[str], folder: Path, protocol: Protocol, opened: Exi
 
 
 def _served(
-    name: str, endpoint: ModelOptions, template: Template, folder: Path, opened: ExitStack
+    name: str, endpoint: ModelSource, template: Template, folder: Path, opened: ExitStack
 ) -> _Candidate:
     served = replace(endpoint, model=name)
-    name, model = opened.enter_context(served.open(template, folder / "engine.log", 0))
+    name, model = opened.enter_context(served.open(log=folder / "engine.log", template=template))
     return _Candidate(name, name, model)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.console import Bar
 from r1rewards.core.errors import UserError
-from r1train.backends import get_backend
+from r1train.backends import Backend, Result, get_backend
 from r1train.backends.runner import Metrics
 from r1train.backends.runner import run as launch
 from r1train.job import Job, JobSegment, Kind
@@ -60,31 +61,39 @@ def train(
             variables=dict(variables or {}),
             native=settings.backend.get(run.recipe.backend, {}),
         )
-        for problem in backend.check(job):
-            raise UserError(f"{stage}: {problem}")
-        path = step.path / "job.json"
-        resume = path.exists()
-        job.write(path)
-        started = backend.launch(job, path, resume=resume)
-        if kind == "rl":
-            engine = run.engines.get(model.path)
-            started.env["R1KIT_ENGINE"] = engine.address
+        engine = {"R1KIT_ENGINE": run.engines.get(model.path).address} if kind == "rl" else {}
         with run.progress.bar(f"train {stage} ({kind})") as bar:
-
-            def show(line: Metrics) -> None:
-                value = line.get("reward" if kind == "rl" else "loss")
-                note = "" if value is None else f"{'reward' if kind == 'rl' else 'loss'} {value:.3f}"
-                bar(line["step"], line["of"], note)
-
             try:
-                launch(
-                    started,
-                    log=step.path / "trainer.log",
-                    metrics=step.path / "metrics.jsonl",
-                    on_metrics=show,
-                )
+                result = train_job(job, backend, step.path, bar, env=engine)
             finally:
                 run.engines.forget_weights()
-        result = backend.collect(job)
         step.finish({"steps": result.steps})
     return folder / "model"
+
+
+def train_job(
+    job: Job, backend: Backend, folder: Path, bar: Bar, *, env: Mapping[str, str] | None = None
+) -> Result:
+    """Train the job in its folder, from the last checkpoint of an earlier try there if there is one.
+
+    bar  told of the optimiser steps
+    env  what to add to the trainer's environment
+
+    Raises UserError where the backend cannot honour the job, or where the trainer fails.
+    """
+    for problem in backend.check(job):
+        raise UserError(f"{job.stage}: {problem}")
+    path = folder / "job.json"
+    resume = path.exists()
+    job.write(path)
+    started = backend.launch(job, path, resume=resume)
+    started.env.update(env or {})
+    name = "reward" if job.kind == "rl" else "loss"
+
+    def show(line: Metrics) -> None:
+        value = line.get(name)
+        bar(line["step"], line["of"], "" if value is None else f"{name} {value:.3f}")
+
+    log, metrics = folder / "trainer.log", folder / "metrics.jsonl"
+    launch(started, log=log, metrics=metrics, on_metrics=show)
+    return backend.collect(job)
