@@ -129,7 +129,8 @@ def test_two_models_are_compared_problem_by_problem(r1train: Run) -> None:
 
 @pytest.mark.data
 def test_a_copy_of_a_benchmark_and_its_samples() -> None:
-    found = load_benchmark(f"aime-2022-2024={DATA / 'aime_2022_2024_aimo.jsonl.gz'}", limit=20)
+    copy = f"aime-2022-2024={DATA / 'aime_2022_2024_aimo.jsonl.gz'}"
+    found = load_benchmark(copy, limit=20, columns={"id": "id", "prompt": "question", "reference": "answer"})
     assert (found.name, found.samples, len(found.problems)) == ("aime-2022-2024", 64, 20)
     assert all(problem["reference"].isdigit() for problem in found.problems)
     assert load_benchmark(f"humaneval={DATA / 'humaneval.jsonl.gz'}", limit=3).problems[0]["task"] == "code"
