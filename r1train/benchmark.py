@@ -52,7 +52,8 @@ def load_benchmark(
     """The benchmark that `--on` names.
 
     limit          at most so many problems, chosen by a hash and so always the same
-    columns, task  of a file: our column -> its name, and the task of rows that do not say
+    columns, task  of a file: our column -> its name, and the task of rows that do not say; a copy of a
+                   benchmark may have other columns too
 
     Raises UserError where there is no such file or name, or the file has no problems.
     """
@@ -62,7 +63,7 @@ def load_benchmark(
     if equals and not settings:
         raise UserError(f"--on {text}: there is no benchmark {name!r}{suggest(name, known())}")
     if equals:
-        problems = load_source("files", count=count, seed=0, path=copy, preset=name)
+        problems = load_source("files", count=count, seed=0, path=copy, preset=name, map=columns or None)
     elif settings:
         options = {"split": settings["split"]} if "split" in settings else {}
         problems = load_source("hub", count=count, seed=0, name=name, **options)

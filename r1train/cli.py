@@ -284,12 +284,13 @@ def _print_table(title: str, rows: list[dict[str, str]]) -> None:
 
     if not rows:
         return
-    shown = Table(*rows[0], title=Text(title))
+    shown = Table(*rows[0])
     for row in rows:
         shown.add_row(*map(Text, row.values()))
     console = Console()
     if not console.is_terminal:  # a log has no width to fit into
         console = Console(width=200)
+    console.print(Text(title), soft_wrap=True)
     console.print(shown)
 
 

@@ -103,7 +103,9 @@ def test_what_a_document_shows_happens(document: str, tmp_path: Path) -> None:
     for block in blocks(document):
         where = f"{document}, line {block.line}"
         if block.note.startswith("file: "):
-            (tmp_path / block.note.removeprefix("file: ")).write_text(block.text, encoding="utf-8")
+            file = tmp_path / block.note.removeprefix("file: ")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.text, encoding="utf-8")
         elif block.note == "entry-points":
             install(tmp_path, block.text)
         elif block.note.startswith("not run: "):

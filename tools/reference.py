@@ -62,7 +62,8 @@ def pages() -> dict[str, str]:
 
 
 def _page(title: str, parts: Iterable[str]) -> str:
-    return "\n\n".join([MADE, f"# {title}", *(part.strip() for part in parts)]) + "\n"
+    text = "\n\n".join([MADE, f"# {title}", *(part.strip() for part in parts)])
+    return re.sub(r" at 0x[0-9a-f]+", "", text) + "\n"  # a default that is an object: never the same twice
 
 
 def _commands() -> Iterator[str]:

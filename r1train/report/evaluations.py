@@ -10,9 +10,6 @@ from r1train.evaluate import Evaluation
 from r1train.report.headline import in_order, percent, plain, share, signed
 from r1train.summary import compare
 
-#: What has an interval and is compared, by its name in the summary; pass@k and cons@k stand between.
-FIRST, LAST = ("accuracy",), ("format", "language")
-
 
 def tables(results: Sequence[Evaluation]) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """For each benchmark its title and the rows of its table, then those of every two models compared."""
@@ -40,22 +37,22 @@ def to_json(results: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def measures(figures: Mapping[str, Any]) -> list[str]:
-    """The measures of a summary in the order in which they are shown: accuracy, pass@k, cons@k, others."""
-    several = [name for name in figures if name.startswith(("pass@", "cons@"))]
-    return [name for name in (*FIRST, *several, *LAST) if name in figures]
+    """What is shown of a summary, in order: accuracy, pass@k and cons@k of all samples, format, language."""
+    several = [name for name in figures if name.startswith("pass@")][-1:]
+    several += [name for name in figures if name.startswith("cons@")]
+    return [name for name in ("accuracy", *several, "format", "language") if name in figures]
 
 
 def _rows(result: Evaluation) -> Iterator[dict[str, str]]:
     """The line of a model, and of each of its domains where there are several."""
     summary = result.summary
-    lines = [("all", summary["all"])]
+    lines = [(result.model, summary["all"])]
     if len(summary["domains"]) > 1:
-        lines += [(name, summary["domains"][name]) for name in in_order(set(summary["domains"]))]
-    for domain, figures in lines:
+        lines += [(f"  {name}", summary["domains"][name]) for name in in_order(set(summary["domains"]))]
+    for label, figures in lines:
         cells = {_name(name): share(figures[name]).lines() for name in measures(figures)}
         yield {
-            "model": result.model if domain == "all" else "",
-            "domain": domain,
+            "model": label,
             "problems": f"{figures['problems']:,}",
             **cells,
             "tokens": plain(figures["tokens"], ",.0f"),
@@ -66,16 +63,16 @@ def _rows(result: Evaluation) -> Iterator[dict[str, str]]:
 
 def _differences(a: Evaluation, b: Evaluation) -> Iterator[dict[str, str]]:
     compared = compare(a.rows(), b.rows())
-    lines = [("all", name, compared["all"][name]) for name in measures(compared["all"])]
+    lines = [(_name(name), compared["all"][name]) for name in measures(compared["all"])]
     if len(compared["domains"]) > 1:
-        lines += [(name, "accuracy", compared["domains"][name]["accuracy"]) for name in compared["domains"]]
-    for domain, measure, found in lines:
+        domains = in_order(set(compared["domains"]))
+        lines += [(f"pass@1, {name}", compared["domains"][name]["accuracy"]) for name in domains]
+    for label, found in lines:
         if found is None:
             continue
         difference, low, high = (signed(100 * found[name], 1) for name in ("difference", "low", "high"))
         yield {
-            "measure": _name(measure),
-            "domain": domain,
+            "measure": label,
             "difference": difference,
             "95 % interval": f"{low} to {high}",
             "p": "< 0.001" if found["p"] < 0.001 else f"{found['p']:.3f}",

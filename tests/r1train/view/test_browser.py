@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ FORMULA = r"so $x = \frac{1}{2}$, hence \boxed{\sqrt{3}} and $\text{<img src=x o
 
 
 @pytest.fixture(scope="module")
-def address(run: Path) -> Iterator[str]:
-    """Where the command serves the run, with formulas and more rollouts than a screen can hold."""
+def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the command serves a copy of the run, with formulas and more rollouts than a screen can hold."""
+    run = shutil.copytree(run, tmp_path_factory.mktemp("viewed") / "run")
     import random
 
     dice = random.Random(5)
