@@ -91,7 +91,13 @@ def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
         with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
     os.chdir(scratch)
-    _set_limits(limits, job["address_space"])
+    _set_limits(limits)
+    if job["address_space"]:
+        # A program that is started anew has threads whose stacks are as deep as its first may become.
+        stack_mb = resource.getrlimit(resource.RLIMIT_STACK)[0] // _MIB if job["argv"] else _STACK_MB
+        _put_limit(
+            resource.RLIMIT_AS, (limits["memory_mb"] + _ADDRESSES_MB + limits["procs"] * stack_mb) * _MIB
+        )
     kernel.set_dumpable(False)
     if tier == "C":
         return
@@ -139,22 +145,20 @@ def _rules(features: dict[str, Any], scratch: str) -> list[kernel.PathRule]:
     return [rule for rule in rules if os.path.exists(rule.path)] + [scratched]
 
 
-def _set_limits(limits: dict[str, Any], address_space: bool) -> None:
-    def put(which: int, value: int) -> None:
-        hard = resource.getrlimit(which)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (value, value))
+def _set_limits(limits: dict[str, Any]) -> None:
+    _put_limit(resource.RLIMIT_CORE, 0)
+    _put_limit(resource.RLIMIT_NOFILE, 256)
+    _put_limit(resource.RLIMIT_NPROC, limits["procs"] + 2)  # the server and this process count as well
+    _put_limit(resource.RLIMIT_FSIZE, limits["output_mb"] * _MIB)
+    _put_limit(resource.RLIMIT_MEMLOCK, 0)
+    _put_limit(resource.RLIMIT_MSGQUEUE, 0)
+    _put_limit(resource.RLIMIT_SIGPENDING, 256)
 
-    put(resource.RLIMIT_CORE, 0)
-    put(resource.RLIMIT_NOFILE, 256)
-    put(resource.RLIMIT_NPROC, limits["procs"] + 2)  # the server and this process count as well
-    put(resource.RLIMIT_FSIZE, limits["output_mb"] * _MIB)
-    put(resource.RLIMIT_MEMLOCK, 0)
-    put(resource.RLIMIT_MSGQUEUE, 0)
-    put(resource.RLIMIT_SIGPENDING, 256)
-    if address_space:
-        size_mb = limits["memory_mb"] + _ADDRESSES_MB + limits["procs"] * _STACK_MB
-        put(resource.RLIMIT_AS, size_mb * _MIB)
+
+def _put_limit(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
 
 
 def _prepare(job: dict[str, Any]) -> Callable[[], None]:

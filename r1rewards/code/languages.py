@@ -86,6 +86,8 @@ class Flavour:
 
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
+#: For os.system, os.popen and subprocess with shell=True; of commands there are only its own.
+_SHELL = "/bin/sh"
 _STANDARD = (
     "abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "queue",
@@ -98,14 +100,16 @@ _NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", 
 
 def flavour(name: str) -> Flavour:
     """What the servers called `name` hold: python, numpy or native."""
-    standard = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
+    interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
     if name == "python":
-        return Flavour((*standard, *_LIBRARIES), _STANDARD)
+        return Flavour((*interpreter, *_LIBRARIES, _SHELL), _STANDARD)
     if name == "numpy":
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour((*standard, *_LIBRARIES, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ())
-    return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *standard))
+        return Flavour(
+            (*interpreter, *_LIBRARIES, _SHELL, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ()
+        )
+    return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 
 def _libpython() -> tuple[str, ...]:

@@ -25,7 +25,9 @@ LIMITS = {"time_s": 1, "memory_mb": 256, "procs": 40}
 NEEDS_A = frozenset({
     "dev-stdin", "fork-and-wait", "fork-child-prints", "multiprocessing", "process-pool", "subprocess-python",
     "child-left-behind", "proc-self", "other-processes", "read-host-folders", "set-uid-and-capabilities",
-    "read-the-projects-own-code", "new-namespaces-by-clone", "signals-to-host-processes", "kill-process-1",
+    "read-the-projects-own-code", "a-shell-that-reckons", "children-read-what-they-share", "forkserver-pool",
+    "names-of-the-hosts-control-groups", "new-namespaces-by-clone", "signals-to-host-processes",
+    "kill-process-1",
 })  # fmt: skip
 
 
