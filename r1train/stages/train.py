@@ -1,17 +1,18 @@
-"""One training job as a step: written down, launched on the recipe's backend, followed, collected."""
+"""One training job as a step: written down, launched on its backend, followed, collected."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from r1rewards.core.errors import UserError
-from r1train.backends import get_backend
-from r1train.backends.runner import Metrics
-from r1train.backends.runner import run as launch
-from r1train.job import Job, JobSegment, Kind
-from r1train.run import Model, RunFolder, seed_of
+from r1train.backends import Metrics, get_backend, runner
+from r1train.guards import Watch
+from r1train.job import JobSegment, Kind
+from r1train.jobs import backend_name, make_job
+from r1train.run import Model, RunFolder
 
 
 def train(
@@ -27,48 +28,45 @@ def train(
     variables: Mapping[str, str] | None = None,
 ) -> Path:
     """Train into `folder`, from its last checkpoint if there is one; returns the final model's folder."""
-    rollout = settings.rollout.model_dump() if kind == "rl" else {}
-    if rollout:
-        rollout["dtype"] = run.recipe.engine.dtype
+    job = make_job(
+        run.recipe,
+        folder,
+        stage=stage,
+        kind=kind,
+        model=str(model.path),
+        settings=settings,
+        data=data,
+        segments=segments,
+        variables=variables,
+    )
     config = {
         "kind": kind,
         "model": model.key,
         "seed": run.recipe.seed,
-        "optim": settings.optim.model_dump(),
-        "rollout": rollout,
+        "optim": job.optim,
+        "rollout": job.rollout,
         "segments": [[s.steps, s.max_tokens, s.refresh_reference] for s in segments],
         "native": settings.backend,
     }
     files = [data] if data else [Path(file) for s in segments for file in (s.prompts, s.rewards)]
-    inputs = list(dict.fromkeys(files))
-    with run.step(folder, config, inputs, name=f"train {kind}") as step:
+    with run.step(folder, config, list(dict.fromkeys(files)), name=f"train {kind}") as step:
         if step is None:
             return folder / "model"
-        backend = get_backend(run.recipe.backend)
-        job = Job(
-            stage=stage,
-            kind=kind,
-            model=str(model.path),
-            output=str(step.path.resolve()),
-            seed=seed_of(run.recipe.seed, stage, kind),
-            template=run.recipe.template,
-            save_steps=settings.run.save_steps,
-            optim=settings.optim.model_dump(),
-            data=str(data) if data else None,
-            rollout=rollout,
-            segments=tuple(segments),
-            variables=dict(variables or {}),
-            native=settings.backend.get(run.recipe.backend, {}),
-        )
-        for problem in backend.check(job):
+        backend = get_backend(backend_name(run.recipe, settings))
+        for problem in [*backend.check(job), *backend.missing(job)]:
             raise UserError(f"{stage}: {problem}")
+        job = replace(
+            job, output=str(step.path.resolve()), recipe=str((run.folder / "recipe.yaml").resolve())
+        )
         path = step.path / "job.json"
         resume = path.exists()
         job.write(path)
-        started = backend.launch(job, path, resume=resume)
-        if kind == "rl":
-            engine = run.engine(model)
-            started.env["R1KIT_ENGINE"] = engine.address
+        launches = backend.launch(job, path, resume=resume)
+        if kind == "rl" and "generation" not in job.rollout and backend.needs_engine:
+            for launch in launches:
+                launch.env["R1KIT_ENGINE"] = run.engine(model).address
+        elif not backend.needs_engine or "generation" in job.rollout or job.gpus > 1:
+            run.stop_engine()  # the trainer wants the memory of its GPU
         with run.progress.bar(f"train {stage} ({kind})") as bar:
 
             def show(line: Metrics) -> None:
@@ -77,11 +75,14 @@ def train(
                 bar(line["step"], line["of"], note)
 
             try:
-                launch(
-                    started,
-                    log=step.path / "trainer.log",
-                    metrics=step.path / "metrics.jsonl",
+                runner.run(
+                    launches,
+                    step.path,
+                    resume=resume,
+                    translate=lambda line: backend.metrics(job, line),
                     on_metrics=show,
+                    watch=Watch(job.guards),
+                    say=run.progress.say,
                 )
             finally:
                 run.forget_weights()

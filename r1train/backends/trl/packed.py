@@ -174,6 +174,7 @@ def packable(model: Any) -> bool:
     """Whether `completion_logprobs` gives what this model does: plain attention and logits, on the CPU."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     plain = all(getattr(model.config, name, None) is None for name in UNSUPPORTED)
+    plain = plain and not hasattr(model, "peft_config")  # adapters wrap the layers that are called here
     return on_cpu and plain and bool(model._supports_attention_backend)
 
 
