@@ -112,10 +112,10 @@ def _sft(job: Job) -> list[str]:
         found.append(
             "verl lays rows end to end by itself, and batch_size counts rows there; remove optim.packing"
         )
-    if job.optim["batch_size"] % (job.nodes * job.gpus) and job.native.get("engine") != "megatron":
+    if job.optim["batch_size"] % overrides.data_parallel(job):
         found.append(
-            f"optim.batch_size is {job.optim['batch_size']}, which does not divide among "
-            f"{job.nodes * job.gpus} GPUs"
+            f"optim.batch_size is {job.optim['batch_size']}, which does not divide into "
+            f"{overrides.data_parallel(job)} parts, one for each GPU or group of GPUs that holds a model"
         )
     return found
 
@@ -158,9 +158,12 @@ def _rl(job: Job) -> list[str]:
         for spec in dict.fromkeys(segment.rewards for segment in job.segments)
         if not _has_neutral(Path(spec))
     ]
-    gpus = job.nodes * job.gpus
-    if rollout["questions"] * rollout["group"] % gpus:
-        found.append(f"rollout.questions x group must divide among {gpus} GPUs")
+    gpus, parts = job.nodes * job.gpus, overrides.data_parallel(job)
+    if rollout["questions"] // each * rollout["group"] % parts:
+        found.append(
+            f"rollout.questions x group / minibatches must divide into {parts} parts, one for each GPU or "
+            "group of GPUs that holds a model"
+        )
     share = int(job.native.get("tensor_parallel", 1))
     if gpus % share:
         found.append(f"{gpus} GPUs do not divide into vLLM engines of backend.verl.tensor_parallel {share}")

@@ -31,9 +31,9 @@ def rl(layout: Layout, number: int) -> Settings:
     """GRPO on one segment; the keys are verl's, `+` before those that its configuration does not have."""
     job, segment = layout.job, layout.job.segments[number]
     rollout, optim = job.rollout, job.optim
-    each, gpus = int(rollout["minibatches"]), job.nodes * job.gpus
+    each = int(rollout["minibatches"])
     minibatch = rollout["questions"] // each
-    micro = _micro(minibatch * rollout["group"] // gpus, optim["micro_batch"])
+    micro = _micro(minibatch * rollout["group"] // data_parallel(job), optim["micro_batch"])
     actor, ref, roll = (f"actor_rollout_ref.{part}" for part in ("actor", "ref", "rollout"))
     file = str(layout.data(number))
     first = layout.end(number - 1) if number else 0
@@ -99,7 +99,7 @@ def rl(layout: Layout, number: int) -> Settings:
 def sft(layout: Layout) -> Settings:
     """SFT on our own tokens, which are those of generation; see `r1train.backends.verl.rows`."""
     job, optim = layout.job, layout.job.optim
-    micro = _micro(optim["batch_size"] // (job.nodes * job.gpus), optim["micro_batch"])
+    micro = _micro(optim["batch_size"] // data_parallel(job), optim["micro_batch"])
     return {
         **_engine(job),
         "data.train_files": str(layout.data(0)),
@@ -119,6 +119,16 @@ def sft(layout: Layout) -> Settings:
         "trainer.max_ckpt_to_keep": 2,
         **job.native.get("args", {}),
     }
+
+
+def data_parallel(job: Job) -> int:
+    """The shares of a batch: one for each GPU, or for each group of them that holds one model."""
+    together = 1
+    if job.native.get("engine") == "megatron":
+        place = "actor_rollout_ref.actor.megatron." if job.kind == "rl" else "engine."
+        for size in ("tensor_model_parallel_size", "pipeline_model_parallel_size", "context_parallel_size"):
+            together *= int(job.native.get("args", {}).get(place + size, 1))
+    return max(1, job.nodes * job.gpus // together)
 
 
 def _engine(job: Job) -> Settings:
