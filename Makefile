@@ -4,9 +4,11 @@
 #   make test                 the fast suite, the tiny pipeline included
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
+#   make reference            docs/reference anew, from the code
 #   make test-backends        our rewards and launches in verl and OpenRLHF, each in its environment below .backends
+#   make test-browser         report and browser of rollouts in a real Chromium, which it installs
 #   make test-load            how the reward server stands 200 clients
-#   make bench-env            .bench-env with the graders that cannot share .venv, for bench/math_graders.py
+#   make bench-env            .bench-env with what cannot share .venv, for bench/math_graders.py and bench/curation.py
 
 RECIPE ?= smollm2-135m
 PYTHON ?= python3
@@ -14,7 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup demo test test-all check format test-load test-backends bench-env clean
+.PHONY: setup demo test test-all check format test-browser test-load test-backends bench-env reference clean
 
 setup: $(VENV)/ready
 
@@ -30,6 +32,11 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# installs Playwright into .venv, and Chromium by apt (as root) or from Playwright where there is none
+test-browser: setup
+	VENV=$(VENV) bash tools/browser.sh
+	$(BIN)/python -m pytest tests/r1train/report/test_browser.py tests/r1train/view/test_browser.py
 
 # 200 clients and 20,000 requests against `r1rewards serve`; says how long they waited
 test-load: setup
@@ -64,11 +71,17 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# verl's graders need only their own files: its trainer, and what that depends on, stays out
+# docs/reference, from the code
+reference: setup
+	$(BIN)/python tools/reference.py
+
+# verl's graders and text-dedup's MinHash need only their own files: a trainer, Spark and the like stay out
 bench-env:
 	$(PYTHON) -m venv .bench-env
-	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1
+	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1 text-dedup==0.4.0
 	.bench-env/bin/python -m pip install -q math-verify==0.9.0 numpy pylatexenc
+	.bench-env/bin/python -m pip install -q datatrove==0.10.1 spacy \
+		bitarray click click-option-group datasets ftfy psutil regex scipy xxhash
 
 clean:
 	rm -rf $(VENV) .bench-env .backends build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -5,17 +5,20 @@
     python bench/curation.py --pipeline 1000000    # whole steps on files: peak anonymous memory
 
 Records are made of GSM8K texts (R1KIT_DATA, see bench/README.md). One in twenty is a near-duplicate, a copy
-with up to 3 % of its words changed; one in fifty holds an item of the guarded benchmark. Peers (datasketch,
-rensa) are timed where they are installed, on the same texts in the same run; datatrove and text-dedup run as
-jobs on files only, and are not. The process is pinned to one core, and what is counted is the processor time
-that it gets, so that a busy machine changes the figures less; of whole steps it is the time on the clock.
+with up to 3 % of its words changed; one in fifty holds an item of the guarded benchmark. Peers are timed
+where they are installed, on the same texts in the same run: datasketch and rensa in this environment (the
+extra `bench`), datatrove and text-dedup in one of their own (`make bench-env`) as what they are, jobs on
+files. The process is pinned to one core, and what is counted is the processor time that it gets, so that a
+busy machine changes the figures less; of whole steps it is the time on the clock.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import subprocess
 import tempfile
 import threading
 import time
@@ -26,11 +29,13 @@ from typing import Any
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
+
 from r1data import words
 from r1data.curate import curate
 from r1data.decontaminate import Benchmark, Items, decontaminate
-from r1data.dedup import dedup, exact_groups
-from r1data.minhash import near_groups
+from r1data.dedup import dedup, digests, exact_groups
+from r1data.minhash import band_keys, near_groups
 from r1data.mix import mix
 from r1data.ruleset import load_rules
 from r1data.signals import text_signals
@@ -41,6 +46,8 @@ from r1rewards.spec import load_spec
 DATA = Path(os.environ.get("R1KIT_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
 CHARS = 2400
 THRESHOLD = 0.7
+#: Of the peers that are slow; each of them is given whole groups, for rows and what they repeat are near.
+JOB_RECORDS = 5000
 
 
 class Texts(list[str]):
@@ -108,7 +115,7 @@ class Peak:
 
 def bench_exact(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any]]:
     texts = Texts(text for text, _, _ in made)
-    seconds, _ = timed(lambda: exact_groups(texts))
+    seconds, _ = timed(lambda: exact_groups(np.frombuffer(digests(list.copy(texts)), "V16")))
     yield ["exact dedup", "r1data", len(texts) / seconds, None, None]
     import hashlib
 
@@ -141,7 +148,12 @@ def bench_near(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any]]:
         return recall, true / len(pairs) if pairs else None
 
     with tempfile.TemporaryDirectory() as folder:
-        seconds, (groups, _) = timed(lambda: near_groups(texts, THRESHOLD, Path(folder) / "spill"))
+
+        def with_r1data() -> Any:
+            keys = np.concatenate([band_keys(batch) for batch in texts])
+            return near_groups(texts, keys, THRESHOLD, Path(folder) / "spill")
+
+        seconds, (groups, _) = timed(with_r1data)
     members = [number for number in range(len(texts)) if groups[number] != number]
     recall = sum(groups[a] == groups[b] for a, b in truth) / len(truth)
     exact = sum(
@@ -194,6 +206,46 @@ def bench_near(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any]]:
         seconds, pairs = timed(with_rensa)
         recall, precision = quality(pairs, lambda a, b: (a, b) in pairs)
         yield ["near dedup", "rensa", len(texts) / seconds, recall, precision]
+    for peer in ("datatrove", "text-dedup"):
+        few = list(list.__iter__(texts))[:JOB_RECORDS]
+        done = job(peer, few)
+        if done is None:
+            yield ["near dedup", f"{peer} (make bench-env)", None, None, None]
+            continue
+        seconds, clusters = done
+        firsts: dict[int, int] = {}
+        pairs = {
+            (first, number)
+            for number, cluster in enumerate(clusters)
+            if (first := firsts.setdefault(cluster, number)) != number
+        }
+        here = [(a, b) for a, b in truth if b < len(few)]
+        found = sum(clusters[a] == clusters[b] for a, b in here) / max(1, len(here))
+        true = sum(
+            any(similarity(number, other) >= THRESHOLD for other in {first, made[number][1] or 0} - {number})
+            for first, number in pairs
+        )
+        name = f"{peer} ({len(few):,} records, from file to file)"
+        yield ["near dedup", name, len(few) / seconds, found, true / max(1, len(pairs))]
+
+
+def job(peer: str, texts: list[str]) -> tuple[float, list[int]] | None:
+    """The seconds that a peer's job takes and the group of each text; None where it is not installed."""
+    folder = Path(__file__).parent
+    python = folder.parent / ".bench-env" / "bin" / "python"
+    if not python.exists():
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        rows = Path(name) / "rows" / "rows.jsonl"
+        write_rows(rows, ({"id": str(number), "text": text} for number, text in enumerate(texts)))
+        (Path(name) / "work").mkdir()
+        command = [python, folder / "curation_peers.py", peer, rows, Path(name) / "work"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{peer} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        return None
+    said = json.loads(done.stdout)
+    return said["seconds"], said["groups"]
 
 
 def bench_decontaminate(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any]]:

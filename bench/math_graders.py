@@ -4,16 +4,17 @@
     make bench-env                      # verl's graders, which cannot share this environment, and math-verify
     python bench/math_graders.py        # every grader that this environment or .bench-env holds
 
-Each grader runs in a process of its own, one case after another on one core; its imports and one warm-up
-case are not timed. Three sets of cases, from the folder that R1KIT_DATA names:
+Each grader runs each set in a fresh process of its own, one case after another on one core, as a batch is
+graded in training; its imports and one warm-up case are not timed. Three sets of cases, from the folder that
+R1KIT_DATA names:
 
     core   labelled (gold, response) pairs, those left out that need a judge or a policy: accuracy
     real   outputs of real models with their golds, which repeat as they do in training: cases per second
     hard   the core cases whose gold is not a number, each once: cases per second
 
 "wrong accepted" is the share of the wrong answers that get a 1, "right rejected" the share of the right ones
-that do not; an abstention counts as not accepted. p99 is over all cases. A case that takes longer than
-`--hang` seconds is a hang: its process is killed, and the next case starts a new one.
+that do not; an abstention counts as not accepted. p99 is over core and real. A case that takes longer than
+`--hang` seconds is a hang: its process is killed, and a new one goes on with the next case.
 """
 
 from __future__ import annotations
@@ -126,28 +127,36 @@ def core_cases() -> list[dict[str, Any]]:
     ]
 
 
-def real_cases() -> Iterator[dict[str, str]]:
+def real_cases() -> list[dict[str, Any]]:
+    cases = []
     for row in rows("qwen25math_8samples_math"):
-        yield from ({"response": sample, "gold": row["gt"]} for sample in row["samples"])
+        cases += [{"response": sample, "gold": row["gt"]} for sample in row["samples"]]
     for row in rows("math_think_traces"):
-        yield {"response": row["response"], "gold": row["ground_truth"]}
+        cases.append({"response": row["response"], "gold": row["ground_truth"]})
     for row in rows("gsm8k_model_solutions_half"):
         gold = row["ground_truth"].rpartition("A:")[2].strip()
         for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
-            yield {"response": row[model]["solution"], "gold": gold}
+            cases.append({"response": row[model]["solution"], "gold": gold})
+    return cases
 
 
-# -- one grader in one process: cases in, a line of [reward, seconds] per case out
+def hard_cases() -> list[dict[str, Any]]:
+    return [case for case in core_cases() if "number" not in case["kind"]]
 
 
-def serve(name: str) -> None:
+SETS = {"core": core_cases, "real": real_cases, "hard": hard_cases}
+
+
+# -- one grader in one process: a line of [reward, seconds] for each case of a set, from one on
+
+
+def serve(name: str, cases: list[dict[str, Any]]) -> None:
     grade = (HERE | PEERS)[name]()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     grade(r"so \boxed{\frac{2}{4}}", r"\frac{1}{2}")
     print("ready", file=answers, flush=True)
-    for line in sys.stdin:
-        case = json.loads(line)
+    for case in cases:
         started = time.perf_counter()
         try:
             reward = grade(case["response"], case["gold"])
@@ -161,74 +170,66 @@ class NotInstalledError(Exception):
     """The environment does not hold the grader."""
 
 
-class Grader:
-    """The parent's side: a process that is replaced when a case hangs."""
-
-    def __init__(self, name: str, python: str, hang_s: float) -> None:
-        self.name, self.python, self.hang_s = name, python, hang_s
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [self.python, __file__, "--serve", self.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            bufsize=1,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-        )
-        assert process.stdout is not None
-        if process.stdout.readline().strip() != "ready":
-            process.wait()
-            raise NotInstalledError(f"{self.name} does not start with {self.python}")
-        return process
-
-    def grade(self, case: dict[str, Any]) -> tuple[float | None, float, bool]:
-        """The reward, the seconds, and whether the case hung."""
-        self.process = self.process or self.start()
-        process = self.process
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(json.dumps({"response": case["response"], "gold": case["gold"]}) + "\n")
-        process.stdin.flush()
-        if not select.select([process.stdout], [], [], self.hang_s)[0]:
-            self.close()
-            return None, self.hang_s, True
-        reward, seconds = json.loads(process.stdout.readline())
-        return reward, seconds, False
-
-    def close(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # with the pools that some graders keep
-            self.process.wait()
-            self.process = None
+Result = tuple["float | None", float, bool]
 
 
-def measure(name: str, python: str, hang_s: float, limit: int | None) -> dict[str, Any]:
-    grader = Grader(name, python, hang_s)
-    core, real = core_cases()[:limit], list(real_cases())[:limit]
-    results = [grader.grade(case) for case in core]
-    timed = [grader.grade(case) for case in real]
-    grader.close()
-    # A fresh process, so that nothing of the core run is remembered.
-    hard = [case for case in core if "number" not in case["kind"]]
-    hard_timed = [grader.grade(case) for case in hard]
-    grader.close()
-    wrong = [reward == 1 for (reward, _, _), case in zip(results, core, strict=True) if not case["expected"]]
-    right = [reward == 1 for (reward, _, _), case in zip(results, core, strict=True) if case["expected"]]
-    every = sorted(seconds for _, seconds, _ in [*results, *timed])
+def results(name: str, python: str, which: str, count: int, hang_s: float) -> list[Result]:
+    """The reward, the seconds, and whether it hung, of the first `count` cases of a set."""
+    done: list[Result] = []
+    while len(done) < count:
+        done.extend(_until_a_hang(name, python, which, (len(done), count), hang_s))
+    return done
+
+
+def _until_a_hang(
+    name: str, python: str, which: str, span: tuple[int, int], hang_s: float
+) -> Iterator[Result]:
+    """Results of one process, which ends with its first hang."""
+    process = subprocess.Popen(
+        [python, __file__, "--serve", name, which, *map(str, span)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,  # what a buffer held, select would not see
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline().strip() != b"ready":
+            raise NotInstalledError(f"{name} does not start with {python}")
+        output, unread = process.stdout.fileno(), b""
+        for _ in range(*span):
+            while b"\n" not in unread:
+                if not select.select([output], [], [], hang_s)[0]:
+                    yield None, hang_s, True
+                    return
+                if not (more := os.read(output, 65536)):
+                    sys.exit(f"{name} died at one of the {which} cases from {span[0]} to {span[1]}")
+                unread += more
+            line, _, unread = unread.partition(b"\n")
+            reward, seconds = json.loads(line)
+            yield reward, seconds, False
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # with the pools that some graders keep
+        process.wait()
+
+
+def measure(name: str, python: str, hang_s: float, sizes: dict[str, int]) -> dict[str, Any]:
+    core, real, hard = (results(name, python, which, sizes[which], hang_s) for which in SETS)
+    expected = [case["expected"] for case in core_cases()[: len(core)]]
+    wrong = [result[0] == 1 for result, right in zip(core, expected, strict=True) if not right]
+    right = [result[0] == 1 for result, right in zip(core, expected, strict=True) if right]
+    every = sorted(seconds for _, seconds, _ in [*core, *real])
     return {
         "grader": name,
         "accuracy": 100 * (sum(right) + len(wrong) - sum(wrong)) / len(core),
         "wrong accepted": 100 * sum(wrong) / max(1, len(wrong)),
         "right rejected": 100 * (len(right) - sum(right)) / max(1, len(right)),
-        "abstained": 100 * sum(reward is None for reward, _, _ in results) / len(core),
-        "real/s": len(timed) / sum(seconds for _, seconds, _ in timed),
-        "hard/s": len(hard_timed) / sum(seconds for _, seconds, _ in hard_timed),
+        "abstained": 100 * sum(reward is None for reward, _, _ in core) / len(core),
+        "real/s": len(real) / sum(seconds for _, seconds, _ in real),
+        "hard/s": len(hard) / sum(seconds for _, seconds, _ in hard),
         "p99 ms": 1000 * every[int(0.99 * (len(every) - 1))],
-        "hangs": sum(hung for *_, hung in [*results, *timed]),
-        "cases": [len(core), len(real), len(hard)],
+        "hangs": sum(hung for *_, hung in [*core, *real, *hard]),
     }
 
 
@@ -271,11 +272,13 @@ def main() -> None:
     parser.add_argument("--hang", type=float, default=30.0, help="seconds after which a case is a hang")
     parser.add_argument("--limit", type=int, help="the first N cases of each set, for a quick look")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        name, which, first, end = options.serve
+        serve(name, SETS[which]()[int(first) : int(end)])
         return
+    sizes = {which: len(cases()[: options.limit]) for which, cases in SETS.items()}
     pythons = [sys.executable, *([options.peers] if options.peers else [])]
     measured, missing = [], []
     for name in HERE | PEERS:
@@ -284,7 +287,7 @@ def main() -> None:
         print(f"{name} ...", file=sys.stderr)
         for python in pythons:
             try:
-                measured.append(measure(name, python, options.hang, options.limit))
+                measured.append(measure(name, python, options.hang, sizes))
                 break
             except NotInstalledError:
                 continue
@@ -292,8 +295,7 @@ def main() -> None:
             missing.append(name)
     if not measured:
         sys.exit(f"none of these is installed: {', '.join(missing)}; see the top of this file")
-    core, real, hard = measured[0]["cases"]
-    print(f"{core} core cases, {real} real model outputs, {hard} hard cases; one core each\n")
+    print("{core} core cases, {real} real model outputs, {hard} hard cases; one core each\n".format(**sizes))
     print("\n".join(table(measured)))
     if missing:
         print(f"\nnot installed, so left out: {', '.join(missing)}; see the top of this file")

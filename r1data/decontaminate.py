@@ -4,7 +4,8 @@ Every run of ten words (`n`) that a row shares with an item is a hit and is writ
 matching text. A row is dropped when its hits cover at least half (`coverage`) of the item, or of the row's
 own prompt; DeepSeek-R1 drops at any hit (arXiv 2501.12948, appendix on decontamination), which is
 `coverage=0`. An item of fewer than n words is matched as a whole question. Hashes only find candidates: every
-hit is verified on the words. Paraphrases slip through, as they do in the paper.
+hit is verified on the words. Paraphrases slip through, as they do in the paper, unless `paraphrases` asks for
+them to be looked for with embeddings (`r1data.neighbours`).
 
     guarded = [Benchmark(name="gsm8k", path="gsm8k_test.jsonl", question="question", solution="answer")]
     decontaminate("kept.parquet", "clean", against=guarded)
@@ -21,14 +22,21 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from r1data import words
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.measured import measured
+from r1data.neighbours import Neighbours, load_embedder
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import messages, question_of
 from r1rewards.core.settings import check_settings, read_yaml
-from r1rewards.core.store import numbered_rows
+from r1rewards.core.store import file_hash, numbered_rows
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
+
+#: The folder of the overlaps in the result of `decontaminate`.
+OVERLAPS = "overlaps"
 
 
 class Benchmark(BaseModel):
@@ -76,22 +84,46 @@ def decontaminate(
     against: Sequence[Benchmark],
     n: int = 10,
     coverage: float = 0.5,
+    paraphrases: float | None = None,
+    embedder: Path | None = None,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Run the step into the folder `out` and return its counts. `reading`: `columns` and `defaults`."""
+    """Run the step into the folder `out` and return its counts. `reading`: what `run_step` takes.
+
+    paraphrases  also drop rows whose question is at least so near to an item's, as a cosine, such as 0.8
+    embedder     a sentence-transformers model's folder, in place of the packaged all-MiniLM-L6-v2
+    """
     if not against:
         raise UserError("decontamination needs at least one benchmark to guard; name one with --against")
-    config = {
+    if paraphrases is not None and not 0 < paraphrases <= 1:
+        raise UserError(f"the nearness of paraphrases is {paraphrases}; it is above 0 and at most 1")
+    measuring: dict[str, Any] = {
         "n": n,
-        "coverage": coverage,
         "benchmarks": [one.model_dump(mode="json", exclude={"path"}) for one in against],
+        "embedder": None if paraphrases is None else str(embedder or "all-MiniLM-L6-v2"),
     }
-
-    def decide(table: Table) -> pl.DataFrame:
-        return overlap(table, Items.load(against, n), coverage)
+    config = {**measuring, "coverage": coverage, "paraphrases": paraphrases}
 
     inputs = [benchmark.path for benchmark in against]
-    return run_step("decontaminate", rows, out, decide, config=config, inputs=inputs, **reading)
+
+    def decide(table: Table) -> pl.DataFrame:
+        guarded = [item for benchmark in against for item in _read(benchmark)]
+        items, neighbours = Items(guarded, n), None
+        if paraphrases is not None:
+            questions = [(name, text) for name, part, text in guarded if part == "question"]
+            neighbours = Neighbours(questions, load_embedder(embedder))
+
+        def measure(batch: pa.RecordBatch) -> pa.Table:
+            found = items.overlaps(batch)
+            return found if neighbours is None else _with_neighbours(found, batch, neighbours)
+
+        settings = {**measuring, "items": [file_hash(path) for path in inputs]}
+        shards = measured(table, OVERLAPS, table.batches("prompt", "text"), measure, settings)
+        return _fates(table, shards, coverage, paraphrases)
+
+    return run_step(
+        "decontaminate", rows, out, decide, config=config, inputs=inputs, measures=OVERLAPS, **reading
+    )
 
 
 @dataclass(slots=True)
@@ -107,7 +139,7 @@ class _Item:
 class _Hit:
     """The strongest overlap of a row: with which item, how much of it, how much of the prompt, which text."""
 
-    item: str
+    match: str
     rule: str
     value: float
     span: str
@@ -132,10 +164,6 @@ class Items:
         self._maybe = np.zeros(1 << bits, np.bool_)
         self._maybe[self._sorted >> self._shift] = True
 
-    @classmethod
-    def load(cls, benchmarks: Sequence[Benchmark], n: int) -> Items:
-        return cls((item for benchmark in benchmarks for item in _read(benchmark)), n)
-
     def _index(self, batch: list[tuple[str, str, str]]) -> None:
         cut = words.cut([text for _, _, text in batch])
         hashes, firsts = words.ngrams(cut, self.n)
@@ -153,6 +181,24 @@ class Items:
             for gram in item.grams:
                 self._by_gram.setdefault(gram, []).append(len(self._items))
             self._items.append(item)
+
+    def overlaps(self, batch: pa.RecordBatch) -> pa.Table:
+        """The strongest overlap of each row of a batch with the columns `prompt` and perhaps `text`."""
+        import pyarrow as pa
+
+        prompts, questions = _prompts(batch)
+        texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
+        half = words.BATCH // 2  # a row is two texts
+        found: list[_Hit | None] = []
+        for first in range(0, len(prompts), half):
+            rows = slice(first, first + half)
+            found += self.hits(prompts[rows], questions[rows], texts[rows])
+        columns = {"rule": pa.string(), "value": pa.float64(), "match": pa.string(), "span": pa.string()}
+        arrays = {
+            name: pa.array([None if hit is None else getattr(hit, name) for hit in found], kind)
+            for name, kind in columns.items()
+        }
+        return pa.table(arrays)
 
     def hits(
         self, prompts: Sequence[str], questions: Sequence[str], texts: Sequence[str]
@@ -209,32 +255,49 @@ class Items:
         return _Hit(f"{item.name} ({item.part})", rule, share, _longest_span(cut, spans[number], self.n))
 
 
-def overlap(table: Table, items: Items, coverage: float) -> pl.DataFrame:
-    """The fates of the rows of a table against these items."""
-    size = table.keys.height
-    fate: list[str] = [KEPT] * size
-    rule: list[str | None] = [None] * size
-    value: list[float | None] = [None] * size
-    threshold: list[float | None] = [None] * size
-    match: list[str | None] = [None] * size
-    span: list[str | None] = [None] * size
-    for row, hit in enumerate(_hits(table, items)):
-        if hit is not None:
-            rule[row], value[row], threshold[row] = hit.rule, hit.value, coverage
-            match[row], span[row] = hit.item, hit.span
-            if hit.value >= coverage:
-                fate[row] = DROPPED
-    return fates(table, fate=fate, rule=rule, value=value, threshold=threshold, match=match, span=span)
+def _with_neighbours(found: pa.Table, batch: pa.RecordBatch, neighbours: Neighbours) -> pa.Table:
+    """The overlaps of a batch, and for each row the nearest item's name and text, and how near it is."""
+    import pyarrow as pa
+
+    _, questions = _prompts(batch)
+    nearest = neighbours.nearest(questions)
+    items = [neighbours.items[at] if at >= 0 else (None, None) for at, _ in nearest]
+    for name, values in (
+        ("neighbour", [item[0] for item in items]),
+        ("wording", [item[1] for item in items]),
+    ):
+        found = found.append_column(name, pa.array(values, pa.string()))
+    return found.append_column("nearness", pa.array([near for _, near in nearest], pa.float64()))
 
 
-def _hits(table: Table, items: Items) -> Iterator[_Hit | None]:
-    for batch in table.batches("prompt", "text"):
-        prompts, questions = _prompts(batch)
-        texts = batch.column("text").to_pylist() if "text" in batch.schema.names else []
-        half = words.BATCH // 2  # a row is two texts
-        for first in range(0, len(prompts), half):
-            rows = slice(first, first + half)
-            yield from items.hits(prompts[rows], questions[rows], texts[rows])
+def _fates(
+    table: Table, shards: Iterable[pa.Table], coverage: float, paraphrases: float | None
+) -> pl.DataFrame:
+    import polars as pl
+
+    found = pl.concat([pl.DataFrame(shard) for shard in shards])
+    covered = (pl.col("value") >= coverage).fill_null(False)
+    frame = found.select(
+        fate=pl.when(covered).then(pl.lit(DROPPED)).otherwise(pl.lit(KEPT)),
+        rule="rule",
+        value="value",
+        threshold=pl.when(pl.col("value").is_not_null()).then(pl.lit(coverage, dtype=pl.Float64)),
+        match="match",
+        span="span",
+    )
+    if paraphrases is not None:
+        near = ~covered & (pl.col("nearness") >= paraphrases)
+        said = found.select(
+            fate=pl.lit(DROPPED),
+            rule=pl.lit("paraphrase"),
+            value="nearness",
+            threshold=pl.lit(paraphrases, dtype=pl.Float64),
+            match=pl.col("neighbour") + " (question)",
+            span="wording",
+        )
+        these = found.select(near=near)["near"]
+        frame = frame.with_columns(said[name].zip_with(these, frame[name]) for name in frame.columns)
+    return fates(table, **{name: frame[name] for name in frame.columns})
 
 
 def _prompts(batch: Any) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ needs them. `by="response"` compares prompt and response, every row by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,14 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1data import words
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
-from r1data.minhash import MIN_THRESHOLD, near_groups
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.measured import measured
+from r1data.minhash import BANDS, MIN_THRESHOLD, U64, band_keys, near_groups
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
 By = Literal["problem", "response"]
+#: The folder of the hashes in the result of `dedup`.
+HASHES = "hashes"
 I64 = NDArray[np.int64]
 
 
@@ -40,7 +45,7 @@ def dedup(
     threshold: float = 0.7,
     **reading: Any,
 ) -> dict[str, Any]:
-    """Run the step into the folder `out` and return its counts. `reading`: `columns` and `defaults`.
+    """Run the step into the folder `out` and return its counts. `reading`: what `run_step` takes.
 
     near       also drop rows whose Jaccard similarity to a kept one is at least `threshold`
     """
@@ -53,7 +58,7 @@ def dedup(
     def decide(table: Table) -> pl.DataFrame:
         return _decide(table, by, near, threshold)
 
-    return run_step("dedup", rows, out, decide, config=config, **reading)
+    return run_step("dedup", rows, out, decide, config=config, measures=HASHES, **reading)
 
 
 def _decide(table: Table, by: By, near: bool, threshold: float) -> pl.DataFrame:
@@ -62,14 +67,16 @@ def _decide(table: Table, by: By, near: bool, threshold: float) -> pl.DataFrame:
     units = _units(table, by)
     rank = _rank(table, units)
     texts = _Texts(table, units, by)
-    leaders = _best(exact_groups(texts), rank)
+    exact, bands = _hashes(table, texts, near)
+    leaders = _best(exact_groups(exact), rank)
     size = len(leaders)
     duplicate = leaders != np.arange(size)
     near_duplicate = np.zeros(size, np.bool_)
     similarity = np.ones(size)
     if near:
         alone = np.flatnonzero(~duplicate)
-        groups, highest = near_groups(_Chosen(texts, alone), threshold, table.work / "shingles.bin")
+        chosen, spill = _Chosen(texts, alone), table.work / "shingles.bin"
+        groups, highest = near_groups(chosen, bands[alone], threshold, spill)
         best = _best(groups, rank[alone])
         near_duplicate[alone] = best != np.arange(len(alone))
         similarity[alone] = highest
@@ -95,6 +102,46 @@ def _decide(table: Table, by: By, near: bool, threshold: float) -> pl.DataFrame:
         match=pl.when("group").then("leader"),
     )
     return fates(table, **{name: frame[name] for name in frame.columns})
+
+
+def _hashes(table: Table, texts: _Texts, near: bool) -> tuple[NDArray[np.void], U64]:
+    """The 128-bit hash of each text, and where near ones are wanted its `band_keys`."""
+    exact = np.empty(texts.count, "V16")
+    bands = np.empty((texts.count if near else 0, BANDS), np.uint64)
+    at = 0
+    for shard in measured(
+        table, HASHES, texts.shards(), hash_texts if near else digest_texts, {"near": near}
+    ):
+        rows = slice(at, at := at + len(shard))
+        exact[rows] = _from_arrow(shard, "digest", "V16")
+        if near:
+            bands[rows] = _from_arrow(shard, "bands", np.uint64).reshape(-1, BANDS)
+    return exact, bands
+
+
+def digest_texts(batch: pa.RecordBatch) -> pa.Table:
+    """What exact deduplication compares of each text of the column `text`: its hash of 128 bits."""
+    import pyarrow as pa
+
+    return pa.table({"digest": _to_arrow(digests(batch.column("text").to_pylist()), 16)})
+
+
+def hash_texts(batch: pa.RecordBatch) -> pa.Table:
+    """`digest_texts`, and what near deduplication looks for pairs with."""
+    texts = batch.column("text").to_pylist()
+    bands = b"".join([band_keys(some).tobytes() for some in words.batches(texts)])
+    return digest_texts(batch).append_column("bands", _to_arrow(bands, 8 * BANDS))
+
+
+def _to_arrow(content: bytes, width: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.binary(width), len(content) // width, [None, pa.py_buffer(content)])
+
+
+def _from_arrow(shard: pa.Table, name: str, kind: Any) -> NDArray[Any]:
+    pieces = [np.frombuffer(b"".join(piece.to_pylist()), kind) for piece in shard.column(name).chunks]
+    return np.concatenate([np.empty(0, kind), *pieces])
 
 
 def _units(table: Table, by: By) -> I64:
@@ -144,18 +191,21 @@ class _Texts:
         self._wanted = np.zeros(len(units), np.bool_)
         self._wanted[self.first_row] = True
 
-    def __iter__(self) -> Iterator[Sequence[str]]:
-        """The texts in the order of the units, a batch at a time (`r1data.words.BATCH`)."""
+    def shards(self) -> Iterator[pa.RecordBatch]:
+        """The texts in the order of the units, in the batches that the rows come in."""
         import pyarrow as pa
 
         start = 0
         for batch in self._table.batches("prompt", *(["text"] if self._whole else [])):
             wanted = self._wanted[start : start + batch.num_rows]
             start += batch.num_rows
-            if not wanted.any():
-                continue
             chosen = batch if wanted.all() else batch.filter(pa.array(wanted))
-            yield from words.batches(_joined(chosen, self._whole))
+            yield pa.record_batch({"text": pa.array(_joined(chosen, self._whole), pa.string())})
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        """The same, a few at a time (`r1data.words.BATCH`)."""
+        for shard in self.shards():
+            yield from words.batches(shard.column("text").to_pylist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +240,16 @@ def _joined(batch: Any, whole: bool) -> list[str]:
     ]
 
 
-def exact_groups(batches: Iterable[Sequence[str]]) -> I64:
-    """For each text the first one that is equal to it, by a hash of 128 bits."""
+def digests(texts: Sequence[str]) -> bytes:
+    """The hashes of the texts, of 16 bytes each."""
     import xxhash
 
     digest = xxhash.xxh3_128_digest
-    blobs = [b"".join([digest(text.encode("utf-8", "replace")) for text in batch]) for batch in batches]
-    digests = np.frombuffer(b"".join(blobs), "V16")
+    return b"".join([digest(text.encode("utf-8", "replace")) for text in texts])
+
+
+def exact_groups(digests: NDArray[np.void]) -> I64:
+    """For each digest the first one that is equal to it."""
     _, first, inverse = np.unique(digests, return_index=True, return_inverse=True)
     return first[inverse]
 

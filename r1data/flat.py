@@ -9,12 +9,11 @@ columns, such as what `r1rewards score` adds, are carried along.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from r1rewards.core.errors import UserError
-from r1rewards.core.rows import check_problem, check_response, messages, question_of
+from r1rewards.core.rows import check_problem, check_response, derived_name, messages, question_of
 
 PROBLEM_COLUMNS = ("id", "task", "domain", "prompt", "reference", "language", "source", "meta", "thinking")
 
@@ -64,7 +63,3 @@ def uid_hash(uid: str, seed: int) -> int:
     import xxhash
 
     return xxhash.xxh3_64_intdigest(uid.encode("utf-8", "replace"), seed)
-
-
-def derived_name(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()

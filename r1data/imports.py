@@ -19,18 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from r1data.flat import derived_name, flat_row
-from r1data.turns import laid_out, question_and_answer, turns_of
+from r1data.flat import flat_row
+from r1data.turns import laid_out
 from r1rewards.core.errors import UserError
-from r1rewards.core.rows import Message, question_of
+from r1rewards.core.rows import derived_name
 from r1rewards.core.settings import suggest
 from r1rewards.core.store import numbered_rows
 from r1rewards.core.template import TEMPLATES, Template
+from r1rewards.core.turns import question_and_answer, turns_of_row
+from r1rewards.judge.labelled import label_row, pair_row
 
 Row = Mapping[str, Any]
-_CHAT_COLUMNS = ("messages", "conversations", "conversation", "turns")
-_GOOD = {"1", "true", "yes", "safe", "good", "chosen", "harmless"}
-_BAD = {"0", "-1", "false", "no", "unsafe", "bad", "rejected", "harmful"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _trace(how: Import, row: Row, where: str) -> dict[str, Any]:
 
 
 def _chat(how: Import, row: Row, where: str) -> dict[str, Any]:
-    turns, used = _turns(row, where)
+    turns, used = turns_of_row(row, where)
     prompt, answer = question_and_answer(turns, where)
     text, thinks = laid_out(answer, how.template)
     kept = {name: value for name, value in row.items() if name not in used}
@@ -106,87 +105,13 @@ def _chat(how: Import, row: Row, where: str) -> dict[str, Any]:
     )
 
 
-def _turns(row: Row, where: str) -> tuple[list[Message], set[str]]:
-    """The turns of a chat, and the columns they came from."""
-    column = next((name for name in _CHAT_COLUMNS if row.get(name)), None)
-    if column is not None:
-        turns, used = turns_of(row[column], where), {column}
-    elif row.get("instruction") is not None and row.get("output") is not None:  # Alpaca
-        asked = "\n\n".join(str(row[name]) for name in ("instruction", "input") if row.get(name))
-        turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": str(row["output"])}]
-        used = {"instruction", "input", "output"}
-    elif row.get("prompt") is not None and (text := row.get("text", row.get("response"))) is not None:
-        turns = [*turns_of(row["prompt"], where), {"role": "assistant", "content": str(text)}]
-        used = {"prompt", "text", "response"}
-    else:
-        have = ", ".join(sorted(row))
-        raise UserError(f"{where}: no conversation in this row (it has {have}); name it: --map messages=NAME")
-    if isinstance(row.get("system"), str) and row["system"].strip() and turns[0]["role"] != "system":
-        turns = [{"role": "system", "content": row["system"]}, *turns]
-        used.add("system")
-    return turns, used
-
-
 def _pair(how: Import, row: Row, where: str) -> dict[str, Any]:
     del how
-    for name in ("chosen", "rejected"):
-        if not row.get(name):
-            raise UserError(f"{where}: a pair needs {name!r} (this row has {', '.join(sorted(row))})")
-    before = _asked(row, where)
-    (prompt, chosen), (other, rejected) = (
-        _answered(row[name], before, f"{where}, {name}") for name in ("chosen", "rejected")
-    )
-    if prompt != other:
-        raise UserError(f"{where}: the two conversations differ before their last turn")
-    if chosen.strip() == rejected.strip():
-        raise UserError(f"{where}: chosen and rejected are the same text")
-    return _judged(row, prompt, where, chosen=chosen, rejected=rejected)
+    return pair_row(row, where)
 
 
 def _label(how: Import, row: Row, where: str) -> dict[str, Any]:
-    said = row.get("label")
-    if said is None:
-        raise UserError(f"{where}: no 'label' in this row; name its column: --map label=NAME")
-    word = str(said).strip().lower()
-    if how.good:
-        label = int(word in {str(value).strip().lower() for value in how.good})
-    elif word in _GOOD | _BAD:
-        label = int(word in _GOOD)
-    else:
-        raise UserError(f"{where}: the label {said!r} says neither good nor bad; say which do: --good VALUE")
-    if (response := row.get("response", row.get("text"))) is not None:
-        prompt, response = _answered(response, _asked(row, where), where)
-    else:
-        turns, _ = _turns(row, where)
-        prompt, response = question_and_answer(turns, where)
-    return _judged(row, prompt, where, response=response, label=label)
-
-
-def _asked(row: Row, where: str) -> list[Message]:
-    """The conversation before the answers, where the row has it apart."""
-    for name in ("prompt", *_CHAT_COLUMNS):
-        if row.get(name):
-            return turns_of(row[name], where)
-    return []
-
-
-def _answered(value: Any, before: list[Message], where: str) -> tuple[list[Message], str]:
-    """The prompt and the answer: of a whole conversation, or of an answer to what stands before."""
-    turns = turns_of(value, where)
-    if len(turns) == 1 and before:
-        return before, turns[0]["content"]
-    return question_and_answer(turns, where)
-
-
-def _judged(row: Row, prompt: list[Message], where: str, **answers: Any) -> dict[str, Any]:
-    for name, text in answers.items():
-        if isinstance(text, str) and not text.strip():
-            raise UserError(f"{where}: the answer in {name!r} is empty")
-    gone = {"prompt", "text", "response", "label", "chosen", "rejected", "system", *_CHAT_COLUMNS}
-    identity = str(row.get("id") or derived_name(question_of(prompt)))
-    named = {"id": identity, "uid": derived_name(identity, *map(str, answers.values()))}
-    rest = {name: value for name, value in row.items() if name not in gone}
-    return {**named, **rest, "id": identity, "prompt": prompt, **answers}
+    return label_row(row, where, how.good)
 
 
 KINDS: dict[str, Callable[[Import, Row, str], dict[str, Any]]] = {

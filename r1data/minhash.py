@@ -38,26 +38,28 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Sequence[str]]: ...
 
 
-def near_groups(texts: Batches, threshold: float, spill: Path) -> tuple[I64, NDArray[np.float64]]:
+def near_groups(texts: Batches, keys: U64, threshold: float, spill: Path) -> tuple[I64, NDArray[np.float64]]:
     """For each text the first one of its group, and its highest similarity to another (0 without candidate).
 
-    `spill` is a file for the shingles of the candidates; it is removed.
+    keys   the `band_keys` of all the texts
+    spill  a file for the shingles of the candidates; it is removed
     """
-    keys = np.empty((len(texts), BANDS), np.uint64)
-    at = 0
-    for batch in texts:
-        if batch:
-            signatures = minhash(*shingles(batch))
-            keys[at : at + len(batch)] = _band_keys(signatures)
-            at += len(batch)
     pairs = _candidates(keys)
-    del keys
     similarity = _similarities(texts, pairs, spill)
     close = similarity >= threshold
     highest = np.zeros(len(texts))
     for side in (0, 1):
         np.maximum.at(highest, pairs[:, side], similarity)
     return _components(len(texts), pairs[close]), highest
+
+
+def band_keys(texts: Sequence[str]) -> U64:
+    """The keys of each text's bands, as a matrix of texts by bands: nearly equal texts share some."""
+    banded = minhash(*shingles(texts)).reshape(len(texts), BANDS, BAND_ROWS).astype(np.uint64)
+    key = banded[:, :, 0].copy()
+    for row in range(1, BAND_ROWS):
+        key = words.mix(key) + banded[:, :, row]
+    return words.mix(key)
 
 
 def shingles(texts: Sequence[str]) -> tuple[U32, I64]:
@@ -107,14 +109,6 @@ def minhash(hashed: U32, begin: I64) -> U32:
         signature[rows[filled], empty[filled]] = lent[filled]
         rows, empty = rows[~filled], empty[~filled]
     return signature
-
-
-def _band_keys(signatures: U32) -> U64:
-    banded = signatures.reshape(len(signatures), BANDS, BAND_ROWS).astype(np.uint64)
-    key = banded[:, :, 0].copy()
-    for row in range(1, BAND_ROWS):
-        key = words.mix(key) + banded[:, :, row]
-    return words.mix(key)
 
 
 def _candidates(keys: U64) -> I64:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from r1data.flat import uid_hash
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.settings import check_settings, read_yaml, suggest
 

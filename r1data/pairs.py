@@ -1,39 +1,33 @@
 """Preference pairs for a reward model, as DeepSeek-R1 made them (arXiv 2501.12948, supplement).
 
-Two responses to a prompt are compared by a judge in four calls with the order of the two at random; their
-scores are averaged (2 much better ... -2 much worse), a pair stays when they differ by more than 1, and the
-lengths of chosen and rejected answers are matched, so that length alone tells nothing. The judge sees the
-final answers only, as the helpfulness model will.
-
-How lengths are matched is not published. Here pairs are put in bins by the ratio of the two lengths, and of
-each bin as many stay as of the one with the ratio turned around; answers of about equal length always stay.
+Two responses to a prompt are compared by a judge in four calls, the first in a random order and the others
+with the two turned around each time; their scores are averaged (2 much better ... -2 much worse), a pair
+stays when they differ by more than 1, and the lengths of chosen and rejected answers are matched, so that
+length alone tells nothing (`r1rewards.judge.lengths`). The judge sees the final answers only, as the
+helpfulness model will.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.flat import derived_name, uid_hash
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.flat import uid_hash
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
-from r1rewards.core.rows import question_of
+from r1rewards.core.rows import conversation_of, derived_name
 from r1rewards.core.store import read_rows, write_rows
 from r1rewards.core.template import TEMPLATES, Template
-from r1rewards.core.verdict import Verdict
-from r1rewards.judge import PREFERENCE, SAMPLING, Judge, parse
+from r1rewards.judge import Pair, compare
+from r1rewards.judge.lengths import length_bin, matched
 from r1rewards.llm import LanguageModel
 from r1rewards.llm.recorded import Landed, Recorded
 
 if TYPE_CHECKING:
     import polars as pl
-
-#: Width of a bin of length ratios, in powers of two; within half of it lengths count as equal.
-_BIN = 0.25
-_RETRIES = 2
 
 
 @dataclass(slots=True)
@@ -58,9 +52,7 @@ class _Pair:
 
     @property
     def bin(self) -> int:
-        """The bin of the ratio of lengths, positive where the chosen answer is the longer one."""
-        longer = len(self.answers[self.chosen]) / max(1, len(self.answers[1 - self.chosen]))
-        return round(math.log2(max(longer, 1e-9)) / _BIN)
+        return length_bin(self.answers[self.chosen], self.answers[1 - self.chosen])
 
 
 def preference_pairs(
@@ -154,40 +146,19 @@ def _partners(table: Table, template: Template, per_problem: int, seed: int) -> 
 
 def _judge(pairs: Sequence[_Pair], model: LanguageModel, calls: int, seed: int) -> None:
     """The mean score of each pair, positive where its first answer is better; None where a call failed."""
-    sums: list[float | None] = [0.0] * len(pairs)
-    for call in range(calls):
-        sampling = replace(SAMPLING, seed=(seed * calls + call) * (_RETRIES + 1))
-        judge = Judge(PREFERENCE, parse.preference, model, sampling=sampling, retries=_RETRIES)
-        turned = [bool(uid_hash(f"{pair.name}/{call}", seed) & 1) for pair in pairs]
-        materials = [
-            {
-                "question": question_of(pair.prompt),
-                "answer_a": pair.answers[turn],
-                "answer_b": pair.answers[not turn],
-            }
-            for pair, turn in zip(pairs, turned, strict=True)
-        ]
-        for i, verdict in enumerate(judge.ask(materials)):
-            sums[i] = _added(sums[i], verdict, turned[i])
-    for pair, total in zip(pairs, sums, strict=True):
-        pair.score = None if total is None else total / calls
-
-
-def _added(total: float | None, verdict: Verdict, turned: bool) -> float | None:
-    if total is None or verdict.value is None:
-        return None
-    return total - verdict.value if turned else total + verdict.value
+    asked = [
+        Pair(conversation_of(p.prompt), *p.answers, turned=bool(uid_hash(p.name, seed) & 1)) for p in pairs
+    ]
+    for pair, comparison in zip(pairs, compare(asked, model, calls=calls, seed=seed), strict=True):
+        pair.score = comparison.score
 
 
 def _match_lengths(pairs: Sequence[_Pair], seed: int) -> None:
     """Name the pairs that must go so that as many chosen answers are longer as are shorter, bin by bin."""
-    bins: dict[int, list[_Pair]] = {}
-    for pair in sorted(pairs, key=lambda pair: uid_hash(pair.name, seed)):
-        bins.setdefault(pair.bin, []).append(pair)
-    for ratio, members in bins.items():
-        if ratio:
-            for pair in members[len(bins.get(-ratio, ())) :]:
-                pair.rule = "length_unmatched"
+    ordered = sorted(pairs, key=lambda pair: uid_hash(pair.name, seed))
+    for pair, stays in zip(ordered, matched([pair.bin for pair in ordered]), strict=True):
+        if not stays:
+            pair.rule = "length_unmatched"
 
 
 def _fates(table: Table, pairs: Sequence[_Pair], margin: float) -> pl.DataFrame:

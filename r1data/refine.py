@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import CHECKED_TASKS, messages, question_of
 from r1rewards.core.store import read_rows
 from r1rewards.core.template import TEMPLATES, Template
-from r1rewards.llm import LanguageModel, Request, Sampling
+from r1rewards.llm import Form, LanguageModel, Request, Sampling
 from r1rewards.llm.prompt_file import PromptFile
 from r1rewards.llm.recorded import Landed, Recorded
 from r1rewards.spec import load_spec
@@ -110,7 +111,7 @@ class _Writer:
         for attempt in range(self.retries + 1):
             open_ = [i for i, text in enumerate(written) if text is None]
             sampling = replace(self.sampling, seed=(self.sampling.seed or 0) + attempt)
-            requests = [Request(asked[i], sampling) for i in open_]
+            requests = [Request(asked[i], sampling, Form(_written)) for i in open_]
             for place, completion in self.model.generate(requests) if requests else ():
                 written[open_[place]] = _written(completion.text)
         return written

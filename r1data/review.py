@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from r1data.flat import uid_hash
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, rows_of, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Rows, Table, rows_of
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import RowLog, numbered_rows, read_rows, write_rows
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from r1data import words
 from r1data.flat import uid_hash, unflatten
-from r1data.ledger import DROPPED, KEPT, Rows, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
 from r1data.minhash import ShingleSets
+from r1data.table import Rows, Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import CHECKED_TASKS
 from r1rewards.core.store import numbered_rows, read_rows, write_rows

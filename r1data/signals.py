@@ -14,53 +14,92 @@ reward_NAME                     the value of each reward of the spec
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import KEYS, Table, write_frame
+from r1data.measured import measured
+from r1data.table import KEYS, Table
+from r1rewards.core.parquet import CHUNK_ROWS, decode
+from r1rewards.core.processes import cores, processes
 from r1rewards.core.rows import question_of
-from r1rewards.core.store import read_rows, replacing
 
 if TYPE_CHECKING:
     import polars as pl
+    import pyarrow as pa
 
     from r1rewards.core.reward import Sample
     from r1rewards.score import Score
     from r1rewards.spec import Spec
 
-#: Where the shards stand in the work folder; whoever has stored the whole removes them.
-SHARDS = "signals"
-_SHARD_ROWS = 4096
+#: The folder of the signals in the result of `curate`.
+SIGNALS = "signals"
 
 
-def compute_signals(table: Table, spec: Spec, accuracy: Sequence[str]) -> pl.DataFrame:
+def compute_signals(
+    table: Table,
+    spec: Spec,
+    accuracy: Sequence[str],
+    grading: Mapping[str, Any],
+    *,
+    source: str | Path | Mapping[str, Any] | None = None,
+    workers: int | None = None,
+) -> pl.DataFrame:
     """The signals of every row, with the keys of the ledger before them.
 
-    Shards that a killed run finished are taken from the table's work folder, not computed again.
+    grading  the spec as data: what was measured with another one is measured anew
+    source   what the spec was loaded from, so that other processes may
+    workers  how many of them; by default one for each core, or none where a reward holds a model
     """
     import polars as pl
 
-    folder = table.work / SHARDS
-    rows = read_rows(table.path)
-    start = 0
-    while start < table.keys.height:
-        shard = folder / f"{start:09d}.parquet"
-        chunk = list(islice(rows, _SHARD_ROWS))
-        if not shard.exists():
-            measured = _measure(chunk, spec, accuracy)
-            with replacing(shard) as part:
-                write_frame(part, pl.DataFrame(list(measured), schema=_schema(spec), strict=False))
-        start += len(chunk)
-    shards = [pl.read_parquet(shard) for shard in sorted(folder.glob("*.parquet"))]
-    return table.keys.select(KEYS).hstack(pl.concat(shards))
+    if workers is None:
+        workers = cores() if all(component.reward.copies for component in spec.components) else 1
+    with ExitStack() as stack:
+        pool = None
+        if source is not None and workers > 1 and table.keys.height > CHUNK_ROWS:
+            pool = stack.enter_context(processes(workers, _begin, source, list(accuracy)))
+
+        def measure_here(batch: pa.RecordBatch) -> pa.Table:
+            return _measure(batch, spec, accuracy)
+
+        measure = measure_here if pool is None else _measure_there
+        shards = measured(table, SIGNALS, table.batches(), measure, grading, pool=pool, workers=workers)
+        signals = pl.concat([pl.DataFrame(shard).drop(KEYS[1:]) for shard in shards])
+    return table.keys.select(KEYS).hstack(signals)
 
 
-def _measure(
+#: What a process measures with, where it is one of several.
+_mine: tuple[Spec, Sequence[str]]
+
+
+def _begin(source: str | Path | Mapping[str, Any], accuracy: Sequence[str]) -> None:
+    global _mine
+    from r1rewards.spec import load_spec
+
+    _mine = load_spec(source), accuracy
+
+
+def _measure_there(batch: pa.RecordBatch) -> pa.Table:
+    return _measure(batch, *_mine)
+
+
+def _measure(batch: pa.RecordBatch, spec: Spec, accuracy: Sequence[str]) -> pa.Table:
+    import polars as pl
+
+    schema = {**dict.fromkeys(KEYS[1:], pl.String), **_schema(spec)}
+    found = list(_measured(list(decode(batch)), spec, accuracy))
+    return pl.DataFrame(found, schema=schema, strict=False).to_arrow()
+
+
+def _measured(
     rows: Sequence[Mapping[str, Any]], spec: Spec, accuracy: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
     for row, score in zip(rows, spec.score(rows), strict=True):
-        sample = spec.sample(row, str(row.get("uid") or row["id"]))
-        yield {**text_signals(sample), **_graded(score, accuracy), "tokens": row.get("tokens") or None}
+        keys = {name: row.get(name) for name in KEYS[1:]} | {"uid": row.get("uid") or row["id"]}
+        sample = spec.sample(row, str(keys["uid"]))
+        tokens = row.get("tokens") or None
+        yield {**keys, **text_signals(sample), **_graded(score, accuracy), "tokens": tokens}
 
 
 def text_signals(sample: Sample) -> dict[str, Any]:

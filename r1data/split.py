@@ -11,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.flat import derived_name, uid_hash
-from r1data.ledger import Rows, Table, fates, run_step
+from r1data.flat import uid_hash
+from r1data.ledger import fates, run_step
+from r1data.table import Rows, Table
 from r1data.words import question_key
 from r1rewards.core.errors import UserError
-from r1rewards.core.rows import question_of
+from r1rewards.core.rows import derived_name, question_of
 from r1rewards.core.store import read_rows
 
 if TYPE_CHECKING:

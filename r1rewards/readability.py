@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,30 +18,90 @@ from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.template import Template, Trace, get_template
 from r1rewards.core.verdict import Verdict
 
-#: A word, or one character of a script that sets no words apart.
-_TOKEN = re.compile(r"[\u0e00-\u0eff\u3005-\u30ff\u3400-\u9fff\U00020000-\U000323af]|[^\W_]+|[^\w\s]")
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[ \t]*\n")
 #: Lines shorter than this repeat without harm: braces, bullets, "x = 2".
 _LINE_CHARS = 12
 
 
+#: Characters that are words by themselves: of scripts that set no words apart.
+_ALONE = re.compile(r"[\u0e00-\u0eff\u3005-\u30ff\u3400-\u9fff\U00020000-\U000323af]+")
+_LETTERS, _SIGNS = re.compile(r"[^\W_]+"), re.compile(r"[^\w\s]+")
+_CODE_POINTS = 0x323B0  # of those beyond, none is a letter
+_BASE = 0x9E3779B97F4A7C15
+_BETWEEN, _LETTER, _WORD = 0, 1, 2
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """For every code point whether it parts words, belongs to one or is one."""
+    kinds = np.full(_CODE_POINTS + 1, _BETWEEN, np.uint8)
+    kinds[-1] = _WORD
+    every = "".join(map(chr, range(_CODE_POINTS)))
+    for pattern, kind in ((_LETTERS, _LETTER), (_SIGNS, _WORD), (_ALONE, _WORD)):
+        for run in pattern.finditer(every):
+            kinds[run.start() : run.end()] = kind
+    return kinds
+
+
+def _code_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _word_starts(kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which characters begin a word, given their kinds."""
+    starts: NDArray[np.bool_] = kinds == _WORD
+    letters = kinds == _LETTER
+    starts |= letters
+    starts[1:] &= ~(letters[1:] & letters[:-1])
+    return starts
+
+
+def _words_before(text: str) -> NDArray[np.int64]:
+    """How many words begin before each character, and in the whole text."""
+    counts = np.zeros(len(text) + 1, np.int64)
+    np.cumsum(_word_starts(_kinds()[np.minimum(_code_points(text), _CODE_POINTS)]), out=counts[1:])
+    return counts
+
+
 @lru_cache(maxsize=2)  # the measures of one text are asked for one after the other
 def _word_hashes(text: str) -> NDArray[np.uint64]:
-    """A number of 64 bits for each word, equal for equal words."""
-    numbers: dict[str, int] = {}
-    ids = [numbers.setdefault(word, len(numbers) + 1) for word in _TOKEN.findall(text)]
-    hashes = np.array(ids, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    return hashes ^ (hashes >> np.uint64(27))
+    """A number of 64 bits for each word, equal for equal words: a polynomial in its characters.
+
+    All at once: the sums over prefixes of the text, of which a word's is the difference of two.
+    """
+    codes = _code_points(text)
+    kinds = _kinds()[np.minimum(codes, _CODE_POINTS)]
+    start = np.flatnonzero(_word_starts(kinds))
+    inside = kinds != _BETWEEN
+    begins = np.zeros(len(codes) + 1, np.bool_)
+    begins[start] = True
+    begins[-1] = True
+    end = np.flatnonzero(inside & (begins[1:] | ~np.append(inside[1:], False))) + 1
+    powers, inverse = _powers(max(1024, 1 << len(codes).bit_length()))
+    mixed = codes * np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(29)
+    sums = np.zeros(len(codes) + 1, np.uint64)
+    np.cumsum(mixed * powers[: len(codes)], out=sums[1:])
+    hashes = (sums[end] - sums[start]) * inverse[start]
+    return hashes ^ (hashes >> np.uint64(32))
+
+
+@lru_cache(maxsize=2)
+def _powers(size: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The powers of an odd number from the 0th on, and those of its inverse, modulo 2^64."""
+    factors = np.ones((2, size), np.uint64)
+    factors[0, 1:], factors[1, 1:] = _BASE, pow(_BASE, -1, 1 << 64)
+    powers, inverse = np.multiply.accumulate(factors, axis=1)
+    return powers, inverse
 
 
 def _grams(text: str, n: int) -> NDArray[np.uint64]:
     """A number for each run of n words, equal for equal runs; empty where there are fewer words."""
     hashes = _word_hashes(text)
     size = max(0, len(hashes) - n + 1)
-    rolled = np.zeros(size, np.uint64)
-    for shift in range(n):
+    rolled = hashes[:size].copy()
+    for shift in range(1, n):
         rolled = rolled * np.uint64(0xC2B2AE3D27D4EB4F) + hashes[shift : shift + size]
     return rolled
 
@@ -49,7 +109,8 @@ def _grams(text: str, n: int) -> NDArray[np.uint64]:
 def ngram_repetition(text: str, n: int = 6) -> float:
     """The share, 0 to 1, of word n-grams that stood in the text before."""
     grams = _grams(text, n)
-    return 1.0 - len(np.unique(grams)) / len(grams) if len(grams) else 0.0
+    grams.sort()
+    return np.count_nonzero(grams[1:] == grams[:-1]) / len(grams) if len(grams) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +154,9 @@ def repeated_lines(text: str) -> float:
 def longest_paragraph(text: str) -> int:
     """The words of the longest paragraph; empty lines set them apart, and fenced code is none."""
     prose = "".join(_outside_fences(text))
-    return max((len(_TOKEN.findall(paragraph)) for paragraph in _PARAGRAPH.split(prose)), default=0)
+    before = _words_before(prose)
+    bounds = [0, *(gap.start() for gap in _PARAGRAPH.finditer(prose)), len(prose)]
+    return int(np.diff(before[bounds]).max())
 
 
 def code_blocks(text: str) -> int:

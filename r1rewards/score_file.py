@@ -10,15 +10,11 @@ who grades it.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import re
 import shutil
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,7 +23,7 @@ from typing import Any
 
 from r1rewards.core.console import track
 from r1rewards.core.errors import UserError
-from r1rewards.core.lifetime import die_with
+from r1rewards.core.processes import cores, outcome, processes
 from r1rewards.core.rows import question_of
 from r1rewards.core.settings import read_yaml
 from r1rewards.core.shards import Shards
@@ -254,13 +250,13 @@ def _on_cores(
     shards = iter(shards)
     if workers is None:
         copies = all(component.reward.copies for component in loaded.components)
-        workers = len(os.sched_getaffinity(0)) if copies else 1
+        workers = cores() if copies else 1
     first = list(islice(shards, 2))
     if workers == 1 or len(first) < 2:  # not worth a process
         for number, rows in (*first, *shards):
             yield job.earlier(number) if job.has(number) else job.grade(loaded, number, rows)
         return
-    with _processes(job, workers) as pool:
+    with processes(workers, _begin, job) as pool:
         waiting: deque[Future[Summary] | int] = deque()
         for number, rows in (*first, *shards):
             waiting.append(number if job.has(number) else pool.submit(_grade_here, number, rows))
@@ -271,41 +267,15 @@ def _on_cores(
 
 
 def _outcome(job: Job, shard: Future[Summary] | int) -> Summary:
-    if isinstance(shard, int):
-        return job.earlier(shard)
-    try:
-        return shard.result()
-    except BrokenProcessPool:
-        raise UserError(
-            "a process that grades died, of too little memory perhaps; "
-            "the same command goes on where it stopped, with fewer --workers if need be"
-        ) from None
-
-
-@contextmanager
-def _processes(job: Job, workers: int) -> Iterator[ProcessPoolExecutor]:
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(job, os.getpid())
-    )
-    try:
-        yield pool
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()  # what they grade may take long, and is graded again
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return job.earlier(shard) if isinstance(shard, int) else outcome(shard)
 
 
 #: The job of this process and its spec, where it is one of those that grade.
 _mine: tuple[Job, Spec]
 
 
-def _begin(job: Job, parent: int) -> None:
+def _begin(job: Job) -> None:
     global _mine
-    die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     _mine = job, job.load()
 
 

@@ -244,6 +244,16 @@ def load_spec(source: str | Path | Mapping[str, Any], *, variables: Mapping[str,
     return Spec(components, template, prefilled=settings.prefilled, on_error=settings.on_error)
 
 
+def make_reward(name: str, options: Mapping[str, Any], where: str) -> Reward:
+    """The reward of that name with these options; `where` begins the `UserError` if they do not fit."""
+    kind = reward_class(name, where)
+    _check_options(kind, options, where)
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: {error}") from error
+
+
 def reward_class(name: str, where: str) -> type[Reward]:
     """The reward of that name in the entry-point group `r1rewards.rewards`."""
     found = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}
@@ -265,15 +275,11 @@ def _load(entry: EntryPoint, where: str) -> type[Reward]:
 
 
 def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[str, str]) -> Component:
-    kind = reward_class(entry.use or name, where)
     options = {key: _fill(value, variables, f"{where}.options.{key}") for key, value in entry.options.items()}
-    _check_options(kind, options, where)
-    try:
-        reward = kind(**options)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{where}: {error}") from error
+    reward = make_reward(entry.use or name, options, where)
+    tasks = reward.tasks if entry.tasks is None else entry.tasks
     if entry.deadline_s is not None:
-        reward = Isolated(kind, options, entry.scope, entry.deadline_s)
+        reward = Isolated(type(reward), options, entry.scope, entry.deadline_s)
     if entry.scope is not None:
         reward.scope = entry.scope
     return Component(
@@ -283,7 +289,7 @@ def _component(name: str, entry: RewardSettings, where: str, variables: Mapping[
         required=entry.required,
         if_abstains=entry.if_abstains,
         gate=entry.gate,
-        tasks=kind.tasks if entry.tasks is None else entry.tasks,
+        tasks=tasks,
         domains=entry.domains,
         from_step=entry.from_step,
         until_step=entry.until_step,

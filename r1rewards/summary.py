@@ -1,4 +1,4 @@
-"""What many scores come to: means, abstentions, failures with their reasons, and the slowest rows."""
+"""What many scores come to: means, abstentions, failures with their reasons, audits, and the slowest rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from r1rewards.audit import Audit, is_hybrid
 from r1rewards.core.verdict import Verdict
 from r1rewards.score import Score
 
@@ -60,19 +61,22 @@ class Summary:
         self.rows = 0
         self.total = Tally()
         self.components: dict[str, Tally] = {}
+        self.audits: dict[str, Audit] = {}
         #: (seconds, row, what took them), the slowest first
         self.slowest: list[tuple[float, str, str]] = []
 
-    def add(self, score: Score, name: str = "") -> None:
-        """Count a score; `name` is what to call its row."""
+    def add(self, score: Score, row: str = "") -> None:
+        """Count a score; `row` is what to call its row."""
         self.rows += 1
         if seconds := score.seconds:
             slow = max(score.verdicts, key=lambda reward: score.verdicts[reward].seconds or 0.0)
-            self._add_slow([(seconds, name, f"{slow}: {score.verdicts[slow].reason[:200]}")])
+            self._add_slow([(seconds, row, f"{slow}: {score.verdicts[slow].reason[:200]}")])
         for name in score.rewards:
             tally = self.components.setdefault(name, Tally())
             if name in score.verdicts:
                 tally.add(score.verdicts[name])
+                if is_hybrid(score.verdicts[name]):
+                    self.audits.setdefault(name, Audit()).add(score.verdicts[name], row)
         if score.total is not None:
             self.total.values += 1
             self.total.sum += score.total
@@ -87,6 +91,8 @@ class Summary:
         self.total.merge(other.total)
         for name, tally in other.components.items():
             self.components.setdefault(name, Tally()).merge(tally)
+        for name, audit in other.audits.items():
+            self.audits.setdefault(name, Audit()).merge(audit)
         self._add_slow(other.slowest)
 
     def _add_slow(self, rows: list[tuple[float, str, str]]) -> None:
@@ -105,6 +111,18 @@ class Summary:
             for reason, count in tally.reasons.most_common(5):
                 yield name, reason, count
 
+    def audit_table(self) -> tuple[list[str], list[list[Any]]]:
+        """Header and lines: one for each hybrid reward."""
+        header = ["hybrid", "by rule", "by judge", "by both", "disagreed"]
+        lines = [[n, a.ruled, a.judged, a.audited, a.disagreed] for n, a in self.audits.items()]
+        return header, lines
+
+    def disagreements(self) -> Iterable[tuple[str, str, str, str]]:
+        """(component, row, what the rule said, what the judge said), the first of each component."""
+        for name, audit in self.audits.items():
+            for told in audit.told:
+                yield name, *told
+
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON-able data, for `--json`."""
         header, lines = self.table()
@@ -113,5 +131,6 @@ class Summary:
             "rewards": {line[0]: dict(zip(header[1:], line[1:], strict=True)) for line in lines[:-1]},
             "total": dict(zip(header[1:], lines[-1][1:], strict=True)),
             "errors": [{"reward": n, "reason": r, "rows": c} for n, r, c in self.errors()],
+            **({"hybrid": {n: a.to_dict() for n, a in self.audits.items()}} if self.audits else {}),
             "slowest": [{"seconds": s, "row": n, "reward": r} for s, n, r in self.slowest],
         }

@@ -47,6 +47,38 @@ def is_here(recipe: Recipe) -> bool:
     return made or recipe.model in PACKAGED or Path(recipe.model).expanduser().is_dir()
 
 
+def trained_model(folder: Path) -> Path | None:
+    """The model that a stage of a run left in its folder, or the last one of a whole run; None elsewhere."""
+    if (folder / "train" / "model").is_dir():
+        return folder / "train" / "model"
+    found = sorted(folder.glob("*/train/model"), key=lambda path: path.parts[-3])
+    return found[-1] if found else None
+
+
+def named_model(text: str) -> tuple[str, Path]:
+    """A model as a command is given it, by its name for a reader and its folder.
+
+    text  what `resolve_model` takes, the folder of a run for its last model, or that of one of its stages
+    """
+    folder = Path(text).expanduser()
+    if not (folder / "config.json").is_file() and (found := trained_model(folder)) is not None:
+        run, stage = found.resolve().parts[-4:-2]
+        return f"{run}/{stage}", check_model(found)
+    return text.rstrip("/"), resolve_model(text)
+
+
+def fingerprint(folder: Path) -> str:
+    """What changes when the weights in a folder do: names, sizes and times of its files."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
+
+
+def context_length(folder: Path) -> int | None:
+    """The longest prompt and response together that the model can hold, in tokens, where it says so."""
+    length = json.loads((folder / "config.json").read_text()).get("max_position_embeddings")
+    return length if isinstance(length, int) else None
+
+
 def check_model(folder: Path) -> Path:
     """The folder itself, if it holds a causal model with a tokenizer and a chat template."""
     if not (folder / "config.json").is_file():

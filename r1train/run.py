@@ -25,8 +25,8 @@ from typing import Any
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import Step, disk_errors, replacing
 from r1rewards.core.template import Template, get_template
-from r1rewards.llm.engine import Engine
-from r1train.models import resolve_model
+from r1train.engines import Engines
+from r1train.models import resolve_model, trained_model
 from r1train.progress import Progress
 from r1train.recipe import BASE, Recipe
 from r1train.recipe_file import dump_recipe
@@ -53,7 +53,7 @@ class RunFolder:
         self.progress = progress
         self.template: Template = get_template(recipe.template)
         self._base: Model | None = None
-        self._engine: Engine | None = None
+        self.engines = Engines(folder / "engine.log", **recipe.engine.model_dump())
         self._state = self._open()
         if recipe.threads is not None:  # engine and trainer read it from the environment they inherit
             os.environ["OMP_NUM_THREADS"] = str(recipe.threads)
@@ -140,7 +140,7 @@ class RunFolder:
         finally:
             self.timed(folder.name, began, resumed=step.resumed)
 
-    # models and the engine
+    # models
 
     @property
     def base(self) -> Model:
@@ -161,7 +161,13 @@ class RunFolder:
         if reference.startswith("$stage."):
             return self._trained(reference.removeprefix("$stage."))
         if reference.startswith("run:"):
-            return self._of_run(Path(reference.removeprefix("run:")))
+            folder = Path(reference.removeprefix("run:"))
+            path = trained_model(folder)
+            if path is None:
+                raise UserError(
+                    f"run:{folder} names no finished run: there is no model in {folder}/*/train/model"
+                )
+            return Model(path, str(folder), str(path.resolve()))
         path = resolve_model(reference)
         return Model(path, reference, str(path))
 
@@ -173,51 +179,15 @@ class RunFolder:
         key = json.loads(manifest.read_text())["key"]
         return Model(folder / "model", f"{self.recipe.name}/{stage}", key)
 
-    def _of_run(self, folder: Path) -> Model:
-        """The last model of another, finished run."""
-        trained = sorted(folder.glob("*/train/model"), key=lambda path: path.parts[-3])
-        if not trained:
-            raise UserError(
-                f"run:{folder} names no finished run: there is no model in {folder}/*/train/model"
-            )
-        return Model(trained[-1], str(folder), str(trained[-1].resolve()))
-
-    def start_engine(self, model: Model) -> None:
-        """Begin to load the engine while other work goes on."""
-        if self._engine is None:
-            settings = self.recipe.engine.model_dump()
-            self._engine = Engine(model.path, log=self.folder / "engine.log", **settings)
-            self._engine.start()
-
     def warm_up(self) -> None:
         """Begin to load the engine early, where the base model is there from the start."""
         if all(stage.kind != "pretrain" for stage in self.recipe.stages.values()):
-            self.start_engine(self.base)
-
-    def engine(self, model: Model) -> Engine:
-        """The run's engine with this model in it; another engine only where the architecture differs."""
-        if self._engine is not None and not self._engine.fits(model.path):
-            self.stop_engine()
-        self.start_engine(model)
-        assert self._engine is not None
-        if self._engine.model != model.path:
-            self._engine.load(model.path)
-        return self._engine
-
-    def forget_weights(self) -> None:
-        """A trainer has pushed its own weights into the engine: the next `engine` loads again."""
-        if self._engine is not None:
-            self._engine.model = Path()
+            self.engines.start(self.base.path)
 
     def close(self) -> None:
         """Stop the engine and let go of the folder."""
-        self.stop_engine()
+        self.engines.close()
         os.close(self._lock)
-
-    def stop_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
 
 
 def _read_state(folder: Path) -> dict[str, Any]:

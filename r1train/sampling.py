@@ -22,7 +22,7 @@ def responses(
     with run.progress.bar(bar) as shown:
         found = sample(
             problems,
-            lambda: run.engine(model),
+            lambda: run.engines.get(model.path),
             step.path / "responses.jsonl",
             name=model.name,
             template=run.template,

@@ -37,7 +37,7 @@ def load(path: Path, name: str) -> ModuleType:
 
 learning = load(BENCH / "learning.py", "bench_learning")
 tables = load(BENCH / "learning_table.py", "bench_learning_table")
-make_run = load(ROOT / "tests" / "r1train" / "report" / "conftest.py", "made_up_runs").make_run
+make_run = load(ROOT / "tests" / "r1train" / "conftest.py", "made_up_runs").make_run
 
 
 def made_up(folder: Path, *, seed: int = 0, finished: int = 5) -> Path:

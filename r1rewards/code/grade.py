@@ -13,7 +13,16 @@ from r1rewards.code import compare, remote
 from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
 from r1rewards.code.languages import language_of
-from r1rewards.code.server import POOL, Box, BoxLost, CompilerLost, borrowed, memfd, read_back
+from r1rewards.code.server import (
+    POOL,
+    Box,
+    BoxLost,
+    CompilerLost,
+    borrowed,
+    described,
+    memfd,
+    read_back,
+)
 from r1rewards.code.task import Starved, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
@@ -21,7 +30,7 @@ from r1rewards.core.verdict import Verdict
 
 def grade(task: Task) -> Verdict:
     """The verdict on one program. A broken box is tried once more, then it is an error, never a 0."""
-    started = time.monotonic()
+    started, tier = time.monotonic(), described(task.tier)
     route = f"{task.language.name}/{task.kind}/{task.tier}"
     if task.reference.get("mode") == "in-process":
         route += "/in-process"  # of lower trust, so it must show wherever results are grouped
@@ -38,13 +47,13 @@ def grade(task: Task) -> Verdict:
                 results = filled([TestResult("compile", "the compiler crashed twice")], task.count)
             elif attempt == 2:
                 statuses = ["infrastructure"] * task.count
-                return Verdict.error(f"sandbox failed twice: {error}", route, tests=statuses, tier=task.tier)
+                return Verdict.error(f"sandbox failed twice: {error}", route, tests=statuses, tier=tier)
         except Starved as error:
             if attempt == 2:
                 statuses = ["infrastructure"] * task.count
-                return Verdict.error(str(error), route, tests=statuses, tier=task.tier)
+                return Verdict.error(str(error), route, tests=statuses, tier=tier)
         except GraderError as error:
-            return Verdict.error(str(error), route, tier=task.tier)
+            return Verdict.error(str(error), route, tier=tier)
     return _verdict(task, results, route, time.monotonic() - started)
 
 
@@ -53,7 +62,7 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
     details: dict[str, Any] = {
         "tests": [result.status for result in results],
         "passed": passed,
-        "tier": task.tier,
+        "tier": described(task.tier),
         "cpu_s": round(sum(result.cpu_s for result in results), 3),
         "memory_mb": max(result.memory_mb for result in results),
         "wall_s": round(wall_s, 3),

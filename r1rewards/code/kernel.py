@@ -18,7 +18,7 @@ from dataclasses import dataclass
 MACHINE = os.uname().machine
 
 #: Numbers of the system calls made here: (x86_64, aarch64).
-_NUMBERS = {
+NUMBERS = {
     "clone": (56, 220),
     "capset": (126, 91),
     "close_range": (436, 436),
@@ -31,6 +31,7 @@ _NUMBERS = {
 _COLUMN = {"x86_64": 0, "aarch64": 1}
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
@@ -44,8 +45,10 @@ _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV = 0x1, 0x2, 0x4
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
-_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 22, 38, 47
+_PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 22, 38, 47
+CAP_SYS_ADMIN = 21
 _SECCOMP_MODE_FILTER = 2
+_M_ARENA_MAX = -8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # `clone` must not release the interpreter lock: the child would wait for it for ever.
@@ -65,7 +68,7 @@ def _checked(result: int, what: str) -> int:
 
 
 def _call(name: str, *args: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    number = _NUMBERS[name][_COLUMN[MACHINE]]
+    number = NUMBERS[name][_COLUMN[MACHINE]]
     typed = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     return _checked(_libc.syscall(ctypes.c_long(number), *typed), name)
 
@@ -73,7 +76,7 @@ def _call(name: str, *args: int | bytes | ctypes.Array[ctypes.c_char] | None) ->
 def clone(flags: int) -> int:
     """`os.fork` into new namespaces: 0 in the child, the child's pid in the parent."""
     ctypes.pythonapi.PyOS_BeforeFork()
-    number = _NUMBERS["clone"][_COLUMN[MACHINE]]
+    number = NUMBERS["clone"][_COLUMN[MACHINE]]
     zero = ctypes.c_long(0)
     pid = _libc_locked.syscall(
         ctypes.c_long(number), ctypes.c_long(flags | signal.SIGCHLD), zero, zero, zero, zero
@@ -119,6 +122,12 @@ def pivot_root(new_root: str) -> None:
     os.chdir("/")
 
 
+def keep_heaps_few() -> None:
+    """Let threads share two heaps: each would reserve addresses for one of its own, which a limit counts."""
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(_M_ARENA_MAX, 2)
+
+
 def close_from(first: int) -> None:
     """Close every descriptor from `first` on."""
     _call("close_range", first, 0xFFFFFFFF, 0)
@@ -150,10 +159,17 @@ def drop_bounding_set() -> None:
             break  # past the last capability of this kernel, or there is nothing to drop
 
 
-def drop_capabilities() -> None:
-    """Give up every capability."""
+def keep_capabilities() -> None:
+    """Let the next change of user take none of the permitted capabilities away."""
+    _prctl("PR_SET_KEEPCAPS", _PR_SET_KEEPCAPS, 1)
+
+
+def set_capabilities(*kept: int) -> None:
+    """Give up every capability but those that are named, which must be permitted."""
     _libc.prctl(_PR_CAP_AMBIENT, ctypes.c_ulong(4), 0, 0, 0)
-    _call("capset", struct.pack("Ii", 0x20080522, 0), bytes(24))
+    bits = sum(1 << capability for capability in kept)
+    halves = [part for half in (bits & 0xFFFFFFFF, bits >> 32) for part in (half, half, 0)]
+    _call("capset", struct.pack("Ii", 0x20080522, 0), struct.pack("6I", *halves))
 
 
 def seccomp(program: bytes) -> None:

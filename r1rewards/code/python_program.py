@@ -40,6 +40,8 @@ def prepare(name: str) -> dict[str, Any]:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [FILE]
+    builtins.copyright = builtins.credits = builtins.license = _sitebuiltins._Printer("license", "Python")
+    builtins.help = _sitebuiltins._Helper()
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
     threading.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
@@ -124,7 +126,7 @@ def flush(status: int) -> int:
     """Write out what is buffered; 120 for output that could not be written, as the interpreter has it."""
     for stream in (sys.stdout, sys.__stdout__):
         try:
-            if stream is not None and not stream.closed:
+            if stream is not None and not getattr(stream, "closed", False):
                 stream.flush()
         except Exception:  # noqa: BLE001 - a program may put anything in place of a stream
             status = status or 120

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial as partial_of
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from r1rewards.code import remote
 from r1rewards.code.cutoff import Cutoff
@@ -161,7 +161,7 @@ class CodeReward(Reward):
     An answer without a program is 0, with the fault as the route. Options as in `check`.
     """
 
-    tasks: ClassVar[frozenset[str] | None] = frozenset({"code"})
+    tasks = frozenset({"code"})
     scope = "answer"
 
     def __init__(

@@ -18,7 +18,13 @@ BOX_ID = 64997
 
 _ROOT = "/tmp"  # any folder that is always there; the mount on it is private to the server
 DEVICES = ("null", "zero", "full", "random", "urandom")
-_LINKS = {"stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+LINKS = {
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "fd": "/proc/self/fd",
+    "shm": "/tmp",
+}
 
 
 def enter(paths: Iterable[str]) -> None:
@@ -28,24 +34,39 @@ def enter(paths: Iterable[str]) -> None:
     """
     uid, gid = os.getuid(), os.getgid()
     spaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
+    spaces |= kernel.CLONE_NEWCGROUP
     if uid == 0:
         privileged = _unshared(spaces)
         if privileged:
             _Places(paths).build()
-        os.setgroups([])
-        os.setresgid(BOX_ID, BOX_ID, BOX_ID)
-        os.setresuid(BOX_ID, BOX_ID, BOX_ID)
-        kernel.set_dumpable(True)  # the change of user took it away, and with it our own /proc files
-        uid, gid = BOX_ID, BOX_ID
+        uid = gid = BOX_ID
+        give_up_root(keep=kernel.CAP_SYS_ADMIN if privileged else None)
         if privileged:
+            # Some systems let only an administrator make user namespaces; all is given up with this one.
             kernel.unshare(kernel.CLONE_NEWUSER)
             _map_user(uid, gid)
             return
-        if not os.access(os.__file__, os.R_OK):
-            raise OSError(f"{os.path.dirname(os.__file__)} must be readable by every user")
+        check_readable()
     kernel.unshare(kernel.CLONE_NEWUSER | spaces)
     _map_user(uid, gid)
     _Places(paths).build()
+
+
+def give_up_root(keep: int | None = None) -> None:
+    """Become the user of programs, with no capability but `keep`."""
+    if keep is not None:
+        kernel.keep_capabilities()
+    os.setgroups([])
+    os.setresgid(BOX_ID, BOX_ID, BOX_ID)
+    os.setresuid(BOX_ID, BOX_ID, BOX_ID)
+    kernel.set_capabilities(*(() if keep is None else (keep,)))
+    kernel.set_dumpable(True)  # the change of user took it away, and with it our own /proc files
+
+
+def check_readable() -> None:
+    """Raise OSError where the user of programs cannot read the interpreter."""
+    if not os.access(os.__file__, os.R_OK):
+        raise OSError(f"{os.path.dirname(os.__file__)} must be readable by every user")
 
 
 def _unshared(spaces: int) -> bool:
@@ -75,7 +96,7 @@ class _Places:
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._real: dict[str, int] = {}
-        self._links = {f"/dev/{name}": text for name, text in _LINKS.items()}
+        self._links = {f"/dev/{name}": text for name, text in LINKS.items()}
         for path in (*paths, *(f"/dev/{name}" for name in DEVICES)):
             self._resolve(path)
         for path in [
@@ -119,8 +140,6 @@ class _Places:
             os.makedirs(os.path.dirname(_ROOT + path), exist_ok=True)
             if not os.path.lexists(_ROOT + path):
                 os.symlink(text, _ROOT + path)
-        os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
-        os.symlink("/tmp", f"{_ROOT}/dev/shm")
         kernel.make_read_only(_ROOT, devices=True)
         for path in self._real:
             if not path.startswith("/dev/"):

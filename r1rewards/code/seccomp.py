@@ -42,6 +42,7 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "delete_module": (176, 106), "reboot": (169, 142), "sethostname": (170, 161),
     "setdomainname": (171, 162), "settimeofday": (164, 170), "clock_settime": (227, 112),
     "clock_adjtime": (305, 266), "adjtimex": (159, 171), "vhangup": (153, 58),
+    "sync": (162, 81), "io_setup": (206, 0),
     "lookup_dcookie": (212, 18), "nfsservctl": (180, 42), "uselib": (134, None), "ustat": (136, None),
     "sysfs": (139, None), "_sysctl": (156, None), "iopl": (172, None), "ioperm": (173, None),
     "modify_ldt": (154, None), "create_module": (174, None), "get_kernel_syms": (177, None),

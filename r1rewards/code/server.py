@@ -18,25 +18,33 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from r1rewards.code import languages, zygote
-from r1rewards.code.box import PATIENCE
+from r1rewards.code import bubblewrap, cgroup, languages, zygote
 from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.limits import Limits
+from r1rewards.code.meter import PATIENCE
 from r1rewards.core.errors import GraderError, UserError
 
 TIERS = {
     "A": "namespaces, seccomp and Landlock; no network, a root of its own, nothing survives",
+    bubblewrap.TIER: "the same by way of bubblewrap, which starts an interpreter for each program",
     "B": "Landlock and seccomp without namespaces; programs cannot start processes",
     "C": "resource limits only: a program can read and write what this user can",
 }
+#: The tiers that are taken without being asked for, the best first.
+SAFE_TIERS = ("A", bubblewrap.TIER, "B")
 #: What `isolation=` may say; "unsafe" is the only way to tier C.
-ISOLATIONS = ("auto", "A", "B", "unsafe")
+ISOLATIONS = ("auto", *SAFE_TIERS, "unsafe")
 _START_S = 60.0
 _BOXES_PER_SERVER = 2000
 #: A box that stays silent for this much longer than its limits allow is taken for broken.
 _GRACE_S = 30.0
 #: How often one who waits looks whether the batch is over.
 _LOOK_S = 0.2
+
+
+def described(tier: str) -> str:
+    """What verdicts call a tier here: with what is added to it where this user may."""
+    return f"{tier}+cgroup" if tier in SAFE_TIERS and cgroup.fault() is None else tier
 
 
 class BoxLost(GraderError):
@@ -78,6 +86,7 @@ class Server:
 
     def __init__(self, flavour: str, tier: str) -> None:
         self.flavour, self.tier, self.boxes = flavour, tier, 0
+        self.group = cgroup.Group() if tier != "C" and cgroup.fault() is None else None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kind = languages.flavour(flavour)
         environment = {
@@ -102,15 +111,18 @@ class Server:
             "folders": kind.folders,
             "preload": kind.preload,
         }
+        answer, fault = b"", "the server ended without a word"
         try:
+            if self.group is not None:
+                self.group.add(self._process.pid)
             self._socket.send(json.dumps(config).encode())
             self._socket.settimeout(_START_S)
             answer = self._socket.recv(1 << 16)
-        except OSError:
-            answer = b""
+        except OSError as error:
+            fault = str(error)
         self.features: dict[str, Any] = json.loads(answer) if answer else {}
         if not self.features or "error" in self.features:
-            said = self.features.get("error") or self._last_words()
+            said = self.features.get("error") or self._last_words() or fault
             self.close()
             raise BoxLost(f"no tier {tier} sandbox: {said}")
 
@@ -118,13 +130,15 @@ class Server:
         with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
             self._process.kill()
             lines = self._process.communicate(timeout=5)[1].decode(errors="replace").strip().splitlines()
-            return lines[-1] if lines else "the server ended without a word"
-        return "the server did not start"
+            return lines[-1] if lines else ""
+        return ""
 
-    def spawn(self, fds: Sequence[int]) -> int:
+    def spawn(self, fds: Sequence[int], limits: Limits) -> int:
         """Clone a box that gets `fds` (its socket, its job, perhaps a program); a handle on its process 1."""
         self.boxes += 1
         try:
+            if self.group is not None:
+                self.group.limit(limits)
             socket.send_fds(self._socket, [b"b"], list(fds))
             data, handles, _, _ = socket.recv_fds(self._socket, 1, 1)
         except OSError as error:
@@ -148,10 +162,14 @@ class Server:
         self._process.wait()
         if self._process.stderr is not None:
             self._process.stderr.close()
+        if self.group is not None:
+            self.group.remove()
 
     def forget(self) -> None:
         """In a forked child of the controller: let go of the descriptors, the server is the parent's."""
         self._socket.close()
+        if self.group is not None:
+            self.group.forget()
 
 
 def _turns() -> threading.BoundedSemaphore:
@@ -165,8 +183,7 @@ class Pool:
         self._idle: dict[tuple[str, str], list[Server]] = {}
         self._lock = threading.Lock()
         self._turns = _turns()
-        self._tier: str | None = None
-        self._why_not: dict[str, str] = {}
+        self._faults: dict[str, str | None] = {}
 
     @contextmanager
     def turn(self, cutoff: Cutoff) -> Iterator[None]:
@@ -206,33 +223,34 @@ class Pool:
             )
         if isolation == "unsafe":
             return "C"
-        best, why_not = self.best_tier()
-        if best == "C" or (isolation == "A" and best != "A"):
-            wanted = "A" if isolation == "A" else "safe"
+        tier, why_not = self.best_tier() if isolation == "auto" else (isolation, {})
+        if isolation != "auto" and (fault := self.fault(isolation)) is not None:
+            tier, why_not = "C", {isolation: fault}
+        if tier == "C":
+            wanted = "safe" if isolation == "auto" else f"tier {isolation}"
             raise UserError(
                 f"no {wanted} sandbox on this machine ({'; '.join(why_not.values())}); "
                 "see `r1rewards doctor`, or say isolation='unsafe' for programs that you trust"
             )
-        return "B" if isolation == "B" else best
+        return tier
 
     def best_tier(self) -> tuple[str, dict[str, str]]:
-        """The best tier that starts and proves itself here, and why better ones do not; found once."""
-        with self._lock:
-            known = self._tier
-        if known is None:
-            why_not: dict[str, str] = {}
-            known = "C"
-            for tier in ("A", "B"):
-                fault = self._fault(tier)
-                if fault is None:
-                    known = tier
-                    break
-                why_not[tier] = fault
-            with self._lock:
-                self._tier, self._why_not = known, why_not
-        return known, self._why_not
+        """The best tier that starts and proves itself here, and why better ones do not."""
+        why_not: dict[str, str] = {}
+        for tier in SAFE_TIERS:
+            fault = self.fault(tier)
+            if fault is None:
+                return tier, why_not
+            why_not[tier] = fault
+        return "C", why_not
 
-    def _fault(self, tier: str) -> str | None:
+    def fault(self, tier: str) -> str | None:
+        """Why a tier does not hold here, None where it does; tried once."""
+        if tier not in self._faults:
+            self._faults[tier] = self._tried(tier)
+        return self._faults[tier]
+
+    def _tried(self, tier: str) -> str | None:
         from r1rewards.code.doctor import self_test
 
         try:
@@ -301,7 +319,7 @@ class Box:
     ) -> None:
         self._limits, self._cutoff = limits, cutoff or Cutoff()
         self._scratch = (
-            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if server.tier != "A" else None
+            None if server.features["apart"] else tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         )
         job = {
             "source": source,
@@ -320,7 +338,7 @@ class Box:
         sheet = memfd(json.dumps(job).encode())
         try:
             fds = [theirs.fileno(), sheet] + ([program] if program is not None else [])
-            self._handle = server.spawn(fds)
+            self._handle = server.spawn(fds, limits)
         except BoxLost:
             self._socket.close()
             raise
@@ -353,6 +371,8 @@ class Box:
         answer = self._receive(timeout_s or PATIENCE * self._limits.wall_s + _GRACE_S)
         if answer is None:
             raise BoxLost("the box ended or fell silent in a test")
+        if self._server.group is not None and self._server.group.overrun():
+            answer["killed"] = "memory"
         return answer
 
     def _awaited(self, timeout_s: float) -> bool:

@@ -16,12 +16,14 @@ import datetime
 import decimal
 import fractions
 import functools
-import json
 import keyword
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+
+# By name: a program that puts others in their place must not lose its own voice.
+from json import dumps, loads
+from os import read, write
 from typing import Any
 
 MAX_DEPTH = 150
@@ -296,12 +298,12 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 
 def send(fd: int, message: Any) -> None:
     """Write one message: its length in four bytes, then JSON."""
-    text = json.dumps(message, separators=(",", ":")).encode()
+    text = dumps(message, separators=(",", ":")).encode()
     if len(text) > MAX_BYTES:
         raise Unsendable(f"a value of over {MAX_BYTES >> 20} MiB")
     view = memoryview(len(text).to_bytes(4, "little") + text)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[write(fd, view) :]
 
 
 def receive(fd: int) -> Any:
@@ -310,7 +312,7 @@ def receive(fd: int) -> Any:
     if size > MAX_BYTES:
         raise Malformed("a message that is too long")
     try:
-        return json.loads(_exactly(fd, size))
+        return loads(_exactly(fd, size))
     except (ValueError, RecursionError):
         raise Malformed("a message that is not JSON") from None
 
@@ -318,7 +320,7 @@ def receive(fd: int) -> Any:
 def _exactly(fd: int, size: int) -> bytes:
     parts = bytearray()
     while len(parts) < size:
-        part = os.read(fd, min(size - len(parts), 1 << 20))
+        part = read(fd, min(size - len(parts), 1 << 20))
         if not part:
             raise EOFError
         parts += part

@@ -23,10 +23,16 @@ import socket
 import sys
 from typing import Any
 
-from r1rewards.code import box, kernel, root
+from r1rewards.code import box, bubblewrap, kernel, root
 
 _STACK = 256 << 20
 _MAX_FDS = 3
+#: Tiers with namespaces, in which a box is process 1 and programs may start processes.
+APART = ("A", bubblewrap.TIER)
+_PACKAGES = {
+    "r1rewards": os.path.dirname(os.path.dirname(__file__)),
+    "r1rewards.code": os.path.dirname(__file__),
+}
 
 
 def main(control_fd: int, parent: int) -> None:
@@ -63,22 +69,36 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
     os.umask(0o022)
     sys.executable = os.path.realpath(sys.executable)  # a virtual environment's link is not inside
     tier = config["tier"]
-    paths: list[str] = config["paths"]
-    abi = kernel.landlock_abi() if tier != "C" else 0
+    features = {
+        "tier": tier,
+        "apart": tier in APART,
+        "landlock": kernel.landlock_abi() if tier != "C" else 0,
+        "paths": config["paths"],
+        "folders": config["folders"],
+    }
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")  # where memory runs out, programs go first
+        file.write("500")  # where memory runs out, rather this than what it works for
     if tier == "A":
-        root.enter(paths)
-    elif tier == "B" and abi < 1:
+        root.enter(config["paths"])
+    elif tier == bubblewrap.TIER:
+        if os.getuid() == 0:
+            root.give_up_root()
+            root.check_readable()
+        return features | {"bubblewrap": bubblewrap.check(config["paths"])}
+    elif tier == "B" and features["landlock"] < 1:
         raise OSError("this kernel has no Landlock")
     kernel.drop_bounding_set()
     sys.path.extend(config["folders"])
     for name in config["preload"]:
         importlib.import_module(name)
+    _warm_up()
+    return features
+
+
+def _warm_up() -> None:
     box.warm_up()
     gc.collect()
     gc.freeze()
-    return {"tier": tier, "landlock": abi, "paths": paths}
 
 
 def _serve(control: socket.socket, watcher: int, features: dict[str, Any]) -> None:
@@ -118,23 +138,45 @@ def _become_box(fds: list[int], features: dict[str, Any]) -> None:
         for number, fd in enumerate(high, start=box.CONTROL):
             os.dup2(fd, number, inheritable=False)
         kernel.close_from(box.CONTROL + len(fds))
+        if "bubblewrap" in features:
+            _wrap(features, len(fds))
         box.main(features)
     finally:
         os._exit(70)
 
 
+def _wrap(features: dict[str, Any], count: int) -> None:
+    """Become bubblewrap, which starts an interpreter inside; that one goes on in `inside`."""
+    for fd in range(box.CONTROL, box.CONTROL + count):
+        os.set_inheritable(fd, True)
+    size_mb = json.loads(box.read_all(box.JOB))["limits"]["output_mb"]
+    paths = [*features["paths"], _PACKAGES["r1rewards"]]
+    line = bubblewrap.command(features.pop("bubblewrap"), paths, size_mb)
+    os.execv(line[0], [*line, *_python(f"zygote.inside({features!r}, {count})")])
+
+
+def inside(features: dict[str, Any], count: int) -> None:
+    """Be the box that bubblewrap has made, whose descriptors are in their places."""
+    os.environ.pop("PWD", None)  # bubblewrap's
+    for fd in range(box.CONTROL, box.CONTROL + count):
+        os.set_inheritable(fd, False)
+    sys.path.extend(features["folders"])
+    _warm_up()
+    box.main(features)
+    os._exit(70)
+
+
 def command(control_fd: int) -> list[str]:
     """The command line that starts a server whose socket is the inherited `control_fd`."""
+    return _python(f"zygote.main({control_fd},{os.getpid()})")
+
+
+def _python(call: str) -> list[str]:
     # The packages are stubs there: their own `__init__` imports more than a server needs.
-    packages = {
-        "r1rewards": os.path.dirname(os.path.dirname(__file__)),
-        "r1rewards.code": os.path.dirname(__file__),
-    }
     start = (
         "import sys,types\n"
-        f"for name,path in {packages!r}.items():\n"
+        f"for name,path in {_PACKAGES!r}.items():\n"
         " module=sys.modules[name]=types.ModuleType(name); module.__path__=[path]\n"
-        "from r1rewards.code import zygote\n"
-        f"zygote.main({control_fd},{os.getpid()})"
+        "from r1rewards.code import zygote\n" + call
     )
     return [sys.executable, "-I", "-S", "-X", "utf8", "-W", "ignore", "-c", start]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from r1rewards.core.errors import UserError
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 _CTRL_C = 130
+_LINE_EVERY_S = 10.0
+_REDRAWN_EVERY_S = 0.05
 
 
 def run_app(app: typer.Typer, name: str) -> NoReturn:
@@ -47,28 +51,81 @@ def parse_pairs(texts: Iterable[str], option: str) -> dict[str, str]:
     return pairs
 
 
+class Bar(Protocol):
+    """Told how far the work has come; `note` stands beside it, such as the pace."""
+
+    def __call__(self, done: int, total: int | None, note: str = "") -> None: ...
+
+
+@contextmanager
+def bar(what: str, *, quiet: bool = False) -> Iterator[Bar]:
+    """A progress bar with the time left on standard error; where that is no terminal, a line now and then."""
+    if quiet:
+        yield lambda done, total, note="": None
+    elif sys.stderr.isatty():
+        from rich import progress as bars
+        from rich.console import Console
+
+        columns = (
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+            bars.TextColumn("left"),
+            bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}"),
+        )
+        with bars.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+            task = shown.add_task(what, total=None, note="")
+            last = 0.0
+
+            def told(done: int, total: int | None, note: str = "") -> None:
+                nonlocal last
+                now = time.monotonic()
+                if now - last >= _REDRAWN_EVERY_S or done == total:
+                    last = now
+                    shown.update(task, completed=done, total=total, note=note)
+
+            yield told
+    else:
+        yield _Lines(what)
+
+
+class _Lines:
+    """A line at most every ten seconds, with the time left at the pace since the first of them."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._last = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, total: int | None, note: str = "") -> None:
+        now = time.monotonic()
+        self._first = done if self._first is None else self._first
+        if now - self._last < _LINE_EVERY_S:
+            return
+        self._last = now
+        told = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+        pace = (done - self._first) / (now - self._began)
+        left = f"{clock((total - done) / pace)} left" if total is not None and pace > 0 else ""
+        sys.stderr.write(f"{self._what}: {', '.join(filter(None, (told, left, note)))}\n")
+        sys.stderr.flush()
+
+
+def clock(seconds: float) -> str:
+    """A duration for a reader."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 def track(
     items: Iterable[Item], what: str, *, total: int | None = None, quiet: bool = False
 ) -> Iterator[Item]:
-    """The items, with a progress bar on standard error where that is a terminal and `quiet` is not asked."""
-    if quiet or not sys.stderr.isatty():
-        yield from items
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        for item in items:
+    """The items, with a bar that counts them."""
+    with bar(what, quiet=quiet) as shown:
+        for done, item in enumerate(items, 1):
             yield item
-            progress.advance(task)
+            shown(done, total)
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -66,18 +66,18 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            marked = {field.name for field in schema if (field.metadata or {}).get(b"r1kit") == b"json"}
             for batch in file.iter_batches(CHUNK_ROWS):
-                yield from _decode(batch, marked)
+                yield from decode(batch)
     except (pa.ArrowException, OSError) as error:  # the second for pages that cannot be decoded
         raise UserError(
             f"{path}: not a complete Parquet file ({str(error).splitlines()[0]}); make it again"
         ) from None
 
 
-def _decode(batch: pa.RecordBatch, marked: set[str]) -> Iterator[dict[str, Any]]:
+def decode(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a batch of such a file."""
     names = batch.schema.names
+    marked = {field.name for field in batch.schema if (field.metadata or {}).get(b"r1kit") == b"json"}
     columns = [
         [None if text is None else load_json(text) for text in column.to_pylist()]
         if name in marked

@@ -66,7 +66,7 @@ class Reward:
     verdict; the engine turns any other exception into one too, so that a bug never becomes a 0.
     """
 
-    tasks: ClassVar[frozenset[str] | None] = None
+    tasks: frozenset[str] | None = None
     scope: Scope = "response"
     copies: ClassVar[bool] = True
 

@@ -59,6 +59,11 @@ def response_uid(problem_id: str, model: str, sampling: Mapping[str, Any], sampl
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
 
 
+def derived_name(*parts: str) -> str:
+    """A name made of what it names: 32 hex digits."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
 def messages(prompt: str | list[Message]) -> list[Message]:
     """A prompt as messages; a bare string is one user turn."""
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
@@ -70,6 +75,14 @@ def question_of(prompt: str | list[Message]) -> str:
         if message["role"] == "user":
             return message["content"]
     return ""
+
+
+def conversation_of(prompt: str | list[Message]) -> str:
+    """What was said before a response: the question alone, or all turns with their speakers where several."""
+    spoken = [turn for turn in messages(prompt) if turn["role"] != "system"]
+    if len(spoken) < 2:
+        return question_of(prompt)
+    return "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in spoken)
 
 
 def check_problem(row: Mapping[str, Any], where: str) -> Problem:

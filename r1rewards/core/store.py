@@ -39,6 +39,8 @@ _BUFFER_BYTES = 1 << 20
 def read_rows(path: str | Path, *, columns: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a file, streamed, in order; the suffix names the format (`SUFFIXES`).
 
+    A folder stands for the files in it, which have one format and are read in the order of their names.
+
     columns  our name -> their name: {"prompt": "problem"} takes our `prompt` from their column `problem`.
 
     A line that is no row raises `UserError` with file and line. Values of a CSV file are text.
@@ -51,6 +53,10 @@ def numbered_rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """`read_rows` with the place of each row before it (file and line, or file and row), for messages."""
     path = Path(path)
+    if path.is_dir():
+        for file in files_in(path):
+            yield from numbered_rows(file, columns=columns)
+        return
     suffix = suffix_of(path)
     if not path.is_file():
         raise UserError(f"there is no file {path}; check the path")
@@ -179,9 +185,10 @@ class Step:
     name       what the step is called in the manifest `step.json`
     config     every setting that the result depends on (JSON-able)
     inputs     the files that it reads; their contents are hashed
+    keeps      a folder of files that say themselves what they were made from
 
     After a kill the next try finds what was written under `path`, if inputs, configuration and version of
-    r1kit are the same, and may go on from there (`resumed`); otherwise `path` starts empty.
+    r1kit are the same, and may go on from there (`resumed`); otherwise `path` starts empty, but for `keeps`.
     """
 
     resumed = False
@@ -193,7 +200,9 @@ class Step:
         *,
         config: Mapping[str, Any],
         inputs: Sequence[str | Path] = (),
+        keeps: str | None = None,
     ) -> None:
+        self._keeps = keeps
         self.directory = Path(directory)
         self.path = self.directory.with_name(f".{self.directory.name}.part")
         self.manifest: dict[str, Any] = {
@@ -227,7 +236,7 @@ class Step:
             _lock(self._lock_fd, self.path)
             self.resumed = read_manifest(self.path).get("key") == self.manifest["key"]
             if not self.resumed:
-                _empty(self.path)
+                _empty(self.path, self._keeps)
                 self._write_manifest(self.manifest)
         return self
 
@@ -236,10 +245,14 @@ class Step:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
-    def finish(self, counts: Mapping[str, Any]) -> None:
-        """Declare the work complete: the folder takes its name, an older result of that name goes."""
+    def finish(self, counts: Mapping[str, Any], **said: Any) -> None:
+        """Declare the work complete: the folder takes its name, an older result of that name goes.
+
+        said  what else the manifest is to say of the result
+        """
         with disk_errors(self.directory):
-            self._write_manifest({**self.manifest, "counts": dict(counts), "files": _files(self.path)})
+            whole = {**self.manifest, "counts": dict(counts), "files": _files(self.path), **said}
+            self._write_manifest(whole)
             old = self.path.with_name(f".{self.directory.name}.old")
             shutil.rmtree(old, ignore_errors=True)
             if self.directory.exists():
@@ -266,8 +279,11 @@ def read_manifest(directory: str | Path) -> dict[str, Any]:
 
 
 def file_hash(path: str | Path) -> str:
-    """32 hex digits over the content of a file."""
+    """32 hex digits over the content of a file, or of the files of a folder of rows."""
     digest = hashlib.blake2b(digest_size=16)
+    if Path(path).is_dir():
+        digest.update("".join(map(file_hash, files_in(Path(path)))).encode())
+        return digest.hexdigest()
     try:
         with Path(path).open("rb") as file:
             while block := file.read(_BUFFER_BYTES):
@@ -275,6 +291,19 @@ def file_hash(path: str | Path) -> str:
     except FileNotFoundError:
         raise UserError(f"there is no file {path}; check the path") from None
     return digest.hexdigest()
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of rows in a folder that stands for one, such as the shards of a data set."""
+    if (folder / "step.json").is_file():
+        raise UserError(f"{folder} is the result of a step; name a file in it, such as {folder}/kept.parquet")
+    rows = tuple(suffix for suffix in SUFFIXES if suffix != ".json")  # data sets keep what they are in .json
+    files = sorted(file for file in folder.iterdir() if file.name.endswith(rows) and file.name[0] != ".")
+    formats = {suffix_of(file) for file in files}
+    if len(formats) != 1:
+        found = f"files of several formats ({', '.join(sorted(formats))})" if formats else "no files of rows"
+        raise UserError(f"{folder}: there are {found} in this folder; name the file that you mean")
+    return files
 
 
 def _files(folder: Path) -> dict[str, int]:
@@ -320,6 +349,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, but: str | None) -> None:
     for entry in folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if entry.name != but:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

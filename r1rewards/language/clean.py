@@ -39,7 +39,8 @@ _LATIN_OF = dict(
     )
 )
 _CYRILLIC_OF = {latin: letter for letter, latin in _LATIN_OF.items() if "Ѐ" <= letter <= "ӿ"}
-_LOOK_ALIKE = (CLASS["greek"], CLASS["cyrillic"])
+_LOOK_ALIKE = np.zeros(256, bool)
+_LOOK_ALIKE[[CLASS["greek"], CLASS["cyrillic"]]] = True
 _ALPHABETIC = re.compile("[A-Za-z\u00c0-\u024f\u0370-\u03ff\u0400-\u052f]+")
 
 _URL = re.compile(r"https?://[!-~]+|www\.[!-~]+")
@@ -89,7 +90,7 @@ def normalize(text: str) -> str:
         text = _plain(text, odd)
         points = code_points(text)
     classes = table()[points]
-    latin, other = classes == CLASS[LATIN], np.isin(classes, _LOOK_ALIKE, kind="table")
+    latin, other = classes == CLASS[LATIN], _LOOK_ALIKE[classes]
     if (latin[1:] & other[:-1]).any() or (latin[:-1] & other[1:]).any():
         text = _ALPHABETIC.sub(lambda match: _one_alphabet(match[0]), text)
     return text

@@ -71,9 +71,15 @@ class Langdetect:
 
 
 class Profiles:
-    """langdetect's model without the sampling: the likelihood of all letters, pairs and triples at once."""
+    """langdetect's model without the sampling: the likelihood of all letters, pairs and triples at once.
+
+    No n-gram reaches beyond a word and the spaces around it, so a sentence says what its words say, and a
+    word, which most likely was seen before, is looked up whole.
+    """
 
     _SMOOTHING = 0.5 / 10_000
+    #: So many words are remembered, then all are forgotten: hostile text must not fill the memory.
+    _REMEMBERED = 1 << 16
     #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log),
     #: or by the second where it is by the first in another sentence: names and terms look like any language.
     _MARGIN, _MARGIN_AGAIN = 21.0, 10.0
@@ -99,6 +105,7 @@ class Profiles:
         table = np.vstack([np.ones(len(profiles)), *(rows[key] + self._SMOOTHING for key in keys)])
         self._table = np.log(table).astype(np.float32)
         self._table[0] = 0.0
+        self._known: dict[str, bytes] = {}
 
     def _key(self, gram: str) -> int | None:
         """The cell of an n-gram; None where it holds a letter that no Latin alphabet has."""
@@ -112,7 +119,24 @@ class Profiles:
 
     def scores(self, sentences: Sequence[str]) -> NDArray[np.float32]:
         """The log-likelihood of each sentence (row) in each language (column)."""
-        joined = " " + " ".join(sentences).lower().replace("ș", "ş").replace("ț", "ţ") + " "
+        words = [sentence.lower().split() or [""] for sentence in sentences]
+        starts = np.cumsum([0, *map(len, words[:-1])])
+        return np.add.reduceat(self.word_scores([word for one in words for word in one]), starts, axis=0)
+
+    def word_scores(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """The log-likelihood of each word, in lower case, in each language (column)."""
+        known = self._known
+        different = dict.fromkeys(words)
+        if unknown := [word for word in different if word not in known]:
+            if len(known) + len(unknown) > self._REMEMBERED:
+                known, unknown = {}, list(different)
+                self._known = known
+            known.update(zip(unknown, map(bytes, self._read(unknown)), strict=True))
+        return np.frombuffer(b"".join([known[word] for word in words]), np.float32).reshape(len(words), -1)
+
+    def _read(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """`word_scores`, worked out from the letters."""
+        joined = " " + " ".join(words).replace("ș", "ş").replace("ț", "ţ") + " "
         points = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
         ids = np.where(points < 0x250, self._ids[np.minimum(points, 0x24F)], 0)
         ids[ids == 0] = 1
@@ -121,12 +145,8 @@ class Profiles:
         keys[0] = np.where(space, 0, ids)
         keys[1, 1:] = np.where(space[:-1] & space[1:], 0, ids[:-1] * self._base + ids[1:])
         keys[2, 2:] = np.where(space[1:-1], 0, (ids[:-2] * self._base + ids[1:-1]) * self._base + ids[2:])
-        starts = np.cumsum([1] + [len(sentence) + 1 for sentence in sentences[:-1]])
-        rows = self._row_of[keys]
-        total = np.add.reduceat(self._table[rows[0]], starts, axis=0)
-        total += np.add.reduceat(self._table[rows[1]], starts, axis=0)
-        total += np.add.reduceat(self._table[rows[2]], starts, axis=0)
-        return total
+        starts = np.cumsum([1] + [len(word) + 1 for word in words[:-1]])
+        return np.add.reduceat(self._table[self._row_of[keys]].sum(axis=0), starts, axis=0)
 
     def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
         if not sentences:
@@ -155,6 +175,16 @@ def function_words() -> dict[str, frozenset[str]]:
         if colon and not line.startswith("#"):
             lists[code] = frozenset(words.split())
     return lists
+
+
+@cache
+def languages_of_function_words() -> dict[str, tuple[str, ...]]:
+    """The languages in whose list a function word stands."""
+    found: dict[str, tuple[str, ...]] = {}
+    for code, words in function_words().items():
+        for word in sorted(words):
+            found[word] = (*found.get(word, ()), code)
+    return found
 
 
 @cache

@@ -7,12 +7,19 @@ that a word that looks foreign counts where more of its kind stand, and a name o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from r1rewards.language.detect import LATIN_LANGUAGES, Profiles, detector_named, function_words
+from r1rewards.language.detect import (
+    LATIN_LANGUAGES,
+    Profiles,
+    detector_named,
+    function_words,
+    languages_of_function_words,
+)
 
 #: Too near each other to tell single words apart.
 _CLOSE = {frozenset(("es", "pt"))}
@@ -30,10 +37,8 @@ _BORROWING = frozenset({"sw"})
 _LEAST = 0.04
 
 
-def inserted(
-    said: Sequence[str], language: str, wanted: str | None = None
-) -> tuple[str, NDArray[np.bool_]] | None:
-    """The language of words that do not belong among these, and which they are; None where there are none.
+def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> tuple[str, list[int]] | None:
+    """The language of words that do not belong among these, and their places; None where there are none.
 
     said      the words of sentences that a detector finds to be in `language`, as they are written.
     wanted    look for words of this language only, instead of for those of any.
@@ -48,34 +53,45 @@ def inserted(
     ]
     if not said or not others or language not in lists or language in _BORROWING:
         return None
-    lowered = [word.lower() for word in said]
-    at = {word: index for index, word in enumerate(dict.fromkeys(lowered))}
+    counts = Counter(said)
+    lowered = [word.lower() for word in counts]
     profiles = detector_named("profiles")
     assert isinstance(profiles, Profiles)
-    scores = profiles.scores(list(at))
-    columns = [LATIN_LANGUAGES.index(code) for code in others]
-    says = scores[:, columns] - scores[:, [LATIN_LANGUAGES.index(language)]]
-    for column, code in enumerate(others):
-        sure = [at[word] for word in lists[code] if word in at]
-        says[sure, column] = np.maximum(says[sure, column], _SURE)
-    says[[at[word] for word in lists[language] if word in at]] = _OWN
-    capital = np.array([word[0].isupper() for word in said])
-    spoken = np.clip(says, -_MOST, _MOST)[[at[word] for word in lowered]] - _CAPITAL * capital[:, None]
-    foreign, gain = _fit(spoken / _OVERCOUNT)
+    scores = profiles.word_scores(lowered)
+    says = scores[:, [LATIN_LANGUAGES.index(code) for code in others]].astype(np.float64)
+    says = np.minimum(np.maximum(says - scores[:, [LATIN_LANGUAGES.index(language)]], -_MOST), _MOST)
+    known = languages_of_function_words()
+    column = {code: at for at, code in enumerate(others)}
+    found = [(row, codes) for row, codes in enumerate(map(known.get, lowered)) if codes]
+    sure = [(row, column[code]) for row, codes in found for code in codes if code in column]
+    if sure:
+        cells = tuple(np.array(sure).T)
+        says[cells] = np.maximum(says[cells], _SURE)
+    says[[row for row, codes in found if language in codes]] = _OWN
+    says[[word[0].isupper() for word in counts]] -= _CAPITAL
+    weight = np.fromiter(counts.values(), np.float64, len(counts))
+    foreign, gain = _fit(says / _OVERCOUNT, weight)
     best = int(gain.argmax())
-    marked = foreign[:, best] > 0.5
-    if gain[best] < _GAIN + _GAIN_OF_WORD * len(said) or marked.mean() < _LEAST:
+    if gain[best] < _GAIN + _GAIN_OF_WORD * len(said):
         return None
-    return others[best], marked
+    chosen = {word for word, chance in zip(counts, foreign[:, best].tolist(), strict=True) if chance > 0.5}
+    marked = [place for place, word in enumerate(said) if word in chosen]
+    return (others[best], marked) if len(marked) >= _LEAST * len(said) else None
 
 
-def _fit(says: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _fit(
+    says: NDArray[np.float64], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each word (row) and other language (column) the chance that it is in it, and the gain of each.
 
-    The share of the other language is fitted by expectation maximization, from a small one upwards.
+    The share of the other language is fitted by expectation maximization, from a small one upwards; `weight`
+    is how often each word stands in the text.
     """
+    odds = np.exp(says)
     share = np.full(says.shape[1], 0.03)
+    part = weight / weight.sum()
     for _ in range(8):
-        chance = 1.0 / (1.0 + np.exp(-(says + np.log(share / (1.0 - share)))))
-        share = np.clip(chance.mean(axis=0), 1e-4, 0.5)
-    return chance, np.log1p(share * np.expm1(says)).sum(axis=0)
+        chance = share * odds
+        chance /= chance + (1.0 - share)
+        share = np.minimum(np.maximum(np.einsum("w,wc->c", part, chance), 1e-4), 0.5)
+    return chance, np.einsum("w,wc->c", weight, np.log1p(share * (odds - 1.0)))

@@ -156,10 +156,13 @@ def _latin_sentences(
     ours = np.zeros(len(words), bool)
     if not len(at):
         return ours, {}
-    written = [words.at(index) for index in at.tolist()]
+    text = words.text
+    written = [
+        text[begin:end] for begin, end in zip(words.begin[at].tolist(), words.end[at].tolist(), strict=True)
+    ]
     said = [word.lower() for word in written]
-    firsts = np.unique(words.sentence[at], return_index=True)[1].tolist()
-    spans = list(zip(firsts, [*firsts[1:], len(at)], strict=True))
+    breaks = np.flatnonzero(np.diff(words.sentence[at])) + 1
+    spans = list(zip([0, *breaks.tolist()], [*breaks.tolist(), len(at)], strict=True))
     sentences = [dict.fromkeys(said[begin:end]) for begin, end in spans]
     if max(map(len, sentences)) < SENTENCE_WORDS:
         # No sentence is long enough to tell: all of them together are the best there is.
@@ -169,23 +172,26 @@ def _latin_sentences(
     found = iter(detector.languages(texts, target))
     languages = [next(found) if yes else None for yes in asked]
     _from_neighbours(languages)
-    spoken = np.repeat(
-        [latin_code(name or target) for name in languages], [end - begin for begin, end in spans]
-    )
-    for name in dict.fromkeys(spoken.tolist()):
+    spoken: list[str] = []
+    for name, (begin, end) in zip(languages, spans, strict=True):
+        spoken += [latin_code(name or target)] * (end - begin)
+    for name in dict.fromkeys(spoken):
         # Words of the target count also inside a sentence that is mostly in another language.
-        here = np.flatnonzero(spoken == name)
-        inside = inserted(
-            [written[index] for index in here.tolist()], name, None if name == target else target
-        )
+        here = [index for index, language in enumerate(spoken) if language == name]
+        inside = inserted([written[index] for index in here], name, None if name == target else target)
         if inside is not None:
-            spoken[here[inside[1]]] = inside[0]
+            for index in inside[1]:
+                spoken[here[index]] = inside[0]
+    # With a capital it is a name: Los Angeles, triangle DE.
     strays = foreign_function_words(target)
-    for index in np.flatnonzero(spoken == target).tolist():
-        # With a capital it is a name: Los Angeles, triangle DE.
-        spoken[index] = strays.get(written[index], target)
-    ours[at] = spoken == target
-    return ours, Counter(spoken[spoken != target].tolist())
+    if not strays.keys().isdisjoint(written):
+        for index, word in enumerate(written):
+            if word in strays and spoken[index] == target:
+                spoken[index] = strays[word]
+    others = Counter(spoken)
+    del others[target]
+    ours[at] = [language == target for language in spoken] if others else True
+    return ours, others
 
 
 def _from_neighbours(languages: list[str | None]) -> None:

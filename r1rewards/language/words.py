@@ -29,7 +29,9 @@ CHINESE_HAN = 6
 _PER_CLASS = np.ones(256)
 for _name, _chars in CHARS_PER_WORD.items():
     _PER_CLASS[CLASS[_name]] = _chars
-_CONTINUOUS = np.array([_PER_CLASS[at] != 1.0 for at in range(256)])
+_CONTINUOUS = _PER_CLASS != 1.0
+_EAST_ASIAN = np.zeros(256, bool)
+_EAST_ASIAN[[CLASS[HAN], CLASS[KANA]]] = True
 _SPACES = np.zeros(0x110000, bool)
 _SPACES[[9, 10, 11, 12, 13, 32, 0x85, 0xA0, 0x3000]] = True
 
@@ -126,7 +128,7 @@ def repetition(words: Words) -> float:
     """
     kept = words.classes > STOP
     letters = words.points[kept].astype(np.uint64)
-    east_asian = np.isin(words.classes[kept], (CLASS[HAN], CLASS[KANA]), kind="table")
+    east_asian = _EAST_ASIAN[words.classes[kept]]
     size = _WINDOW_EAST_ASIAN if 2 * np.count_nonzero(east_asian) > len(letters) else _WINDOW
     n = len(letters) - size + 1
     if n <= _ALLOWED:
@@ -163,7 +165,7 @@ def monotony(words: Words) -> float:
 
     A few words drawn again and again in any order are no text, though no stretch of it need come twice.
     """
-    east_asian = np.isin(words.script, (CLASS[HAN], CLASS[KANA]), kind="table")
+    east_asian = _EAST_ASIAN[words.script]
     spaced = ~(east_asian | _CONTINUOUS[words.script])
     length = words.end - words.begin
     if int(length[east_asian].sum()) > int(length[spaced].sum()):

@@ -3,15 +3,16 @@
 `LanguageModel.generate` takes requests and yields `(index, completion)` as each one lands, so that a caller
 can write every sample down at once. Three modules implement it: `engine` runs vLLM (or transformers, where
 vLLM has no build) in a process of its own on this machine; `endpoint` asks OpenAI-compatible servers;
-`recorded` is any of them with a record of every call.
+`recorded` is any of them with a record of every call. `model_source` opens the one that a user names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from r1rewards.core.errors import UserError
 from r1rewards.core.rows import Message
 
 
@@ -26,11 +27,30 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What a reply has to look like.
+
+    read    what a reply says, None where it is not in form
+    schema  the JSON schema that a model is held to where it can be: by vLLM, and by servers with structured
+            output; elsewhere `read` takes what comes
+    """
+
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What to complete: a conversation (the model's chat template is applied) or token ids as they are."""
 
     prompt: Sequence[Message] | Sequence[int]
     sampling: Sampling
+    form: Form | None = None
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """The JSON schema of the reply, where there is one."""
+        return self.form.schema if self.form else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +75,28 @@ class Completion:
         return len(self.token_ids) if self.counted is None else self.counted
 
 
+class EndpointError(UserError):
+    """No completion could be had; the text says from where and why."""
+
+
+class RequestsFailed(EndpointError):
+    """Some requests were not answered, however often they were sent; all others were before this came.
+
+    failures  index of a request -> why
+    """
+
+    def __init__(self, failures: Mapping[int, str], of: int) -> None:
+        self.failures, self.of = dict(failures), of
+        first = self.failures[min(self.failures)]
+        super().__init__(f"{len(self.failures)} of {of} requests failed; the first: {first}")
+
+
 class LanguageModel(Protocol):
     """Something that completes prompts: an engine on this machine, or an endpoint."""
 
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
-        """Yield `(index in requests, completion)` in the order in which they finish."""
+        """Yield `(index in requests, completion)` in the order in which they finish.
+
+        Raises RequestsFailed at the end where single requests could not be answered.
+        """
         ...

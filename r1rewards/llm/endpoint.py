@@ -4,37 +4,50 @@
         for index, completion in model.generate(requests): ...
 
 Requests go to the server with the fewest in flight, `concurrency` at a time in all. What passes by itself (no
-connection, a time-out, 408, 409, 429, 5xx, a reply that is cut off) is tried again, elsewhere where there is
-another server, else after a pause that doubles and is never twice the same; a server that fails gets one
-request at a time until it answers. A refusal (401, 404, 400) is no matter of patience and is raised at once.
-Thinking that a server returns apart (`reasoning_content`, `reasoning`) is joined back by the template.
+connection, a time-out, 408, 409, 429, 5xx, a reply cut off) is tried again, after a pause that doubles and is
+never twice the same. A server that is not there or overloaded, or that fails three times without an answer
+between, rests, and gets one request at a time until it answers; other servers go on meanwhile.
+
+A refusal is no matter of patience: of the server (401, 404) it is raised at once, of one request (400, 422,
+as a vendor's filter does) it fails that request. A server that refuses a JSON schema is asked without.
+Thinking that comes apart (`reasoning_content`, `reasoning`) is joined back by the template.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import queue
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.template import TEMPLATES, Template
-from r1rewards.llm import Completion, Request
+from r1rewards.llm import Completion, EndpointError, Request, RequestsFailed
 
 if TYPE_CHECKING:
     import httpx
 
+Read = TypeVar("Read")
+
+_log = logging.getLogger(__name__)
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 CONNECT_TIMEOUT_S = 10.0
+#: The longest reply that is read; one without end must not fill the memory.
+LONGEST_REPLY_BYTES = 64 << 20
+#: So many refusals without a single answer are no matter of single requests.
+REFUSALS = 8
+#: Failures without an answer between, after which they are the server's.
+_FAILURES = 3
 _PASSING = frozenset({408, 409, 425, 429, *range(500, 600)})
+_OVERLOADED = frozenset({429, 502, 503, 504})
+_OF_REQUEST = frozenset({400, 413, 422})
 _TOO_LONG = ("context length", "context_length", "maximum model length", "max_model_len", "too long")
-
-
-class EndpointError(UserError):
-    """No completion could be had; the text says from where and why."""
 
 
 class _Stopped(Exception):
@@ -48,12 +61,26 @@ class _Server:
     failures: int = 0
     failed_at: float = 0.0
     reason: str = ""
+    rests: bool = False
     rests_until: float = 0.0
 
     @property
     def ready(self) -> bool:
-        """Whether it may be asked: after a failure one request at a time, when the pause is over."""
-        return not self.failures or (not self.in_flight and self.rests_until <= time.monotonic())
+        """Whether it may be asked: after a rest one request at a time, until it answers."""
+        return not self.rests or (not self.in_flight and self.rests_until <= time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What went wrong with a try that is worth another.
+
+    of_server  it is no matter of this one request
+    rest_s     how long the server asks to be left alone
+    """
+
+    reason: str
+    of_server: bool = False
+    rest_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -81,20 +108,31 @@ class _Pool:
                 self.changed.wait(max(0.01, min(wakes) - time.monotonic()) if wakes else None)
         raise _Stopped
 
-    def give_back(self, server: _Server, asked_at: float, reason: str, rest_s: float | None) -> None:
-        """Note how it went: `reason` says what failed and is empty where nothing did."""
+    def give_back(self, server: _Server, asked_at: float, failure: _Failure | None) -> None:
+        """Note how it went."""
         with self.changed:
             server.in_flight -= 1
-            server.reason = reason
-            if not reason:
-                server.failures = 0
+            if failure is None:
+                server.failures, server.rests = 0, False
             elif asked_at >= server.failed_at:  # those that were in flight beside a failure are the same one
-                pause = min(LONGEST_PAUSE_S, self.first_pause_s * 2**server.failures)
+                server.reason = failure.reason
                 server.failures += 1
-                server.failed_at = time.monotonic()
-                pause = random.uniform(0.5, 1) * pause if rest_s is None else min(rest_s, LONGEST_PAUSE_S)
-                server.rests_until = server.failed_at + pause
+                if failure.of_server or server.failures >= _FAILURES:
+                    server.rests, server.failed_at = True, time.monotonic()
+                    pause = self.pause_s(server.failures - 1) if failure.rest_s is None else failure.rest_s
+                    server.rests_until = server.failed_at + min(pause, LONGEST_PAUSE_S)
             self.changed.notify_all()
+
+    def pause_s(self, failures: int) -> float:
+        """How long to wait after so many failures before the last one."""
+        return random.uniform(0.5, 1) * min(LONGEST_PAUSE_S, self.first_pause_s * 2.0**failures)
+
+    def wait(self, seconds: float) -> None:
+        """Let that time pass, or less where nobody waits for the answer any more."""
+        until = time.monotonic() + seconds
+        with self.changed:
+            while not self.stopped and (left := until - time.monotonic()) > 0:
+                self.changed.wait(left)
 
     def stop(self) -> None:
         with self.changed:
@@ -135,6 +173,7 @@ class Endpoint:
         self._urls = [_base(url) for url in urls]
         self._model, self._template = model, template
         self._concurrency, self._tries, self._first_pause_s = concurrency, tries, first_pause_s
+        self._timeout_s, self._takes_schemas, self._answered = timeout_s, True, False
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S, pool=None),
@@ -154,8 +193,7 @@ class Endpoint:
     def model(self) -> str:
         """The model's name: the one given, or what the first server that answers says it serves."""
         if self._model is None:
-            served = self._ask(_Call("/models", None), self._pool())
-            names = [str(one.get("id")) for one in served.get("data", ()) if isinstance(one, dict)]
+            names = self._ask(_Call("/models", None), self._pool(), _names)
             if len(names) != 1:
                 listed = ", ".join(names) or "none"
                 raise UserError(
@@ -167,9 +205,9 @@ class Endpoint:
     def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """Yield `(index, completion)` as they land.
 
-        A request that failed `tries` times does not keep the others from being answered; when all are
-        through, an EndpointError says how many failed. When every server failed so often in a row, it comes
-        at once.
+        A request that failed `tries` times, or was refused, does not keep the others from being answered;
+        when all are through, RequestsFailed says which. When every server failed so often in a row, or
+        refuses everything, an EndpointError comes at once.
         """
         pool = self._pool()
         calls = [self._call(request) for request in requests]
@@ -193,20 +231,25 @@ class Endpoint:
 
         for _ in range(min(self._concurrency, len(calls))):
             threading.Thread(target=work, daemon=True).start()
-        failures: list[EndpointError] = []
+        failures: dict[int, str] = {}
+        refused = 0
         try:
             for _ in range(len(calls)):
                 index, answer = landed.get()
                 if isinstance(answer, Completion):
+                    self._answered = True
                     yield index, answer
-                elif isinstance(answer, _Failed):
-                    failures.append(answer)
+                elif isinstance(answer, _Failed | _Refused):
+                    failures[index] = str(answer)
+                    refused += isinstance(answer, _Refused)
+                    if refused >= REFUSALS and not self._answered:
+                        raise answer
                 else:
                     raise answer
         finally:
             pool.stop()
         if failures:
-            raise EndpointError(f"{len(failures)} of {len(calls)} requests failed; the first: {failures[0]}")
+            raise RequestsFailed(failures, len(calls))
 
     def _pool(self) -> _Pool:
         return _Pool([_Server(url) for url in self._urls], self._first_pause_s, self._tries)
@@ -224,58 +267,98 @@ class Endpoint:
         prompt = list(request.prompt)
         if prompt and isinstance(prompt[0], int):
             return _Call("/completions", {**body, "prompt": prompt})
-        return _Call("/chat/completions", {**body, "messages": prompt})
+        return _Call("/chat/completions", {**body, "messages": prompt}, request.schema)
 
     def _completion(self, call: _Call, pool: _Pool) -> Completion:
         try:
-            return _read(self._ask(call, pool), self._template)
+            if call.schema is None or not self._takes_schemas:
+                return self._ask(call.without_schema(), pool, self._read)
+            try:
+                return self._ask(call, pool, self._read)
+            except _Refused as refusal:
+                completion = self._ask(call.without_schema(), pool, self._read)
+                if self._takes_schemas:
+                    self._takes_schemas = False
+                    _log.warning("asked without a JSON schema from here on, which is not taken: %s", refusal)
+                return completion
         except _TooLong:
             return Completion("", (), "prompt_too_long", 0, counted=0)
 
-    def _ask(self, call: _Call, pool: _Pool) -> Mapping[str, Any]:
-        """The reply to one call, after as many tries as it takes."""
+    def _read(self, reply: Mapping[str, Any]) -> Completion:
+        return _completion(reply, self._template)
+
+    def _ask(self, call: _Call, pool: _Pool, read: Callable[[Mapping[str, Any]], Read]) -> Read:
+        """What the reply to one call holds, after as many tries as it takes."""
         reason = ""
-        for _ in range(self._tries):
+        for number in range(self._tries):
             server = pool.take()
-            asked_at, reason, rest_s = time.monotonic(), "", None
+            asked_at, failure = time.monotonic(), None
             try:
-                reason, rest_s, reply = self._send(server.url, call)
+                reply = self._send(server.url, call, read)
+                failure = reply if isinstance(reply, _Failure) else None
             finally:
-                pool.give_back(server, asked_at, reason, rest_s)
-            if reply is not None:
+                pool.give_back(server, asked_at, failure)
+            if not isinstance(reply, _Failure):
                 return reply
+            reason = reply.reason
+            elsewhere = reply.of_server and len(pool.servers) > 1
+            if not elsewhere and number < self._tries - 1:
+                pool.wait(
+                    pool.pause_s(number) if reply.rest_s is None else min(reply.rest_s, LONGEST_PAUSE_S)
+                )
         raise _Failed(f"{reason}, {self._tries} times")
 
-    def _send(self, url: str, call: _Call) -> tuple[str, float | None, Mapping[str, Any] | None]:
-        """What is wrong and how long to wait, or the reply."""
+    def _send(self, url: str, call: _Call, read: Callable[[Mapping[str, Any]], Read]) -> Read | _Failure:
+        """What the reply holds, or what is wrong."""
         import httpx
 
         try:
-            if call.body is None:
-                response = self._client.get(url + call.path)
-            else:
-                response = self._client.post(url + call.path, json=call.body)
-        except httpx.TransportError as error:
-            return f"{url}: {type(error).__name__} ({error})", None, None
+            response, content = self._fetch(url + call.path, call.whole_body())
+        except httpx.HTTPError as error:
+            absent = isinstance(error, httpx.TimeoutException | httpx.ConnectError)
+            return _Failure(f"{url}: {type(error).__name__} ({error})", of_server=absent)
         except RuntimeError:  # the client was closed: whoever asked has gone
             raise _Stopped from None
-        if response.status_code in _PASSING:
-            return f"{url}: status {response.status_code} ({_said(response)})", _retry_after(response), None
-        if response.status_code == 400 and any(sign in response.text.lower() for sign in _TOO_LONG):
-            raise _TooLong(f"{url}: the prompt is too long")
-        if response.status_code != 200:
-            raise EndpointError(f"{url} refuses: status {response.status_code} ({_said(response)})")
+        status = response.status_code
+        said = " ".join(content.decode(errors="replace").split())[:200] or response.reason_phrase
+        if status in _PASSING:
+            return _Failure(f"{url}: status {status} ({said})", status in _OVERLOADED, _retry_after(response))
+        if status in _OF_REQUEST:
+            if any(sign in content.decode(errors="replace").lower() for sign in _TOO_LONG):
+                raise _TooLong(f"{url}: the prompt is too long")
+            raise _Refused(f"{url} refuses: status {status} ({said})")
+        if status != 200:
+            raise EndpointError(f"{url} refuses: status {status} ({said})")
         try:
-            reply = response.json()
-        except ValueError:
-            return f"{url}: the reply is not JSON", None, None
-        if not isinstance(reply, dict) or not (reply.get("choices") or reply.get("data")):
-            return f"{url}: the reply holds no completion", None, None
-        return "", None, reply
+            reply = json.loads(content)
+        except (ValueError, RecursionError):
+            return _Failure(f"{url}: the reply is not JSON")
+        try:
+            return read(reply)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
+            return _Failure(f"{url}: the reply holds no completion")
+
+    def _fetch(self, url: str, body: Mapping[str, Any] | None) -> tuple[httpx.Response, bytes]:
+        """The response and its body, which may come in drops: the time-out is for all of it."""
+        import httpx
+
+        until, content = time.monotonic() + self._timeout_s, bytearray()
+        with self._client.stream("GET" if body is None else "POST", url, json=body) as response:
+            for piece in response.iter_bytes():
+                content += piece
+                if time.monotonic() > until:
+                    raise httpx.ReadTimeout(f"not all of the reply came in {self._timeout_s:g} s")
+                if len(content) > LONGEST_REPLY_BYTES:
+                    raise httpx.ReadError(f"the reply is longer than {LONGEST_REPLY_BYTES >> 20} MiB")
+        return response, bytes(content)
 
 
 class _Failed(EndpointError):
     """One request failed as often as it was tried."""
+
+
+class _Refused(EndpointError):
+    """The server does not take this request."""
 
 
 class _TooLong(EndpointError):
@@ -286,6 +369,16 @@ class _TooLong(EndpointError):
 class _Call:
     path: str
     body: Mapping[str, Any] | None
+    schema: Mapping[str, Any] | None = None
+
+    def without_schema(self) -> _Call:
+        return replace(self, schema=None)
+
+    def whole_body(self) -> Mapping[str, Any] | None:
+        if self.body is None or self.schema is None:
+            return self.body
+        form = {"name": "reply", "strict": True, "schema": self.schema}
+        return {**self.body, "response_format": {"type": "json_schema", "json_schema": form}}
 
 
 def _base(url: str) -> str:
@@ -301,10 +394,17 @@ def _base(url: str) -> str:
     return url.rstrip("/") if parsed.path not in ("", "/") else f"{url.rstrip('/')}/v1"
 
 
-def _read(reply: Mapping[str, Any], template: Template) -> Completion:
+def _names(reply: Mapping[str, Any]) -> list[str]:
+    """The models that a server lists."""
+    return [str(one["id"]) for one in reply["data"]]
+
+
+def _completion(reply: Mapping[str, Any], template: Template) -> Completion:
     choice, usage = reply["choices"][0], reply.get("usage") or {}
-    message = choice.get("message") or {"content": choice.get("text")}
+    message = choice.get("message") or {"content": choice["text"]}
     content = message.get("content") or ""
+    if not isinstance(content, str):  # in parts
+        content = "".join(part.get("text") or "" for part in content)
     reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
     finish = str(choice.get("finish_reason") or "stop")
     text = template.join(reasoning, content)
@@ -317,10 +417,6 @@ def _read(reply: Mapping[str, Any], template: Template) -> Completion:
         int(usage.get("prompt_tokens") or 0),
         counted=int(usage.get("completion_tokens") or 0),
     )
-
-
-def _said(response: httpx.Response) -> str:
-    return " ".join(response.text.split())[:200] or response.reason_phrase
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -34,6 +34,8 @@ class Vllm:
         import torch
         from vllm import LLM
 
+        from r1rewards.llm import kernels
+
         sampler.install()
         threads, set_threads = torch.get_num_threads(), torch.set_num_threads
         self._max_length = int(settings["max_length"])
@@ -52,6 +54,7 @@ class Vllm:
             seed=0,
             disable_log_stats=True,
             trust_remote_code=False,
+            ir_op_priority=kernels.install(),
         )
         # vLLM leaves one thread behind on the CPU, and nothing where the function was that sets another
         torch.set_num_threads = set_threads
@@ -61,13 +64,24 @@ class Vllm:
     def generate(self, requests: list[Request]) -> Completions:
         from vllm import SamplingParams
         from vllm.inputs import TokensPrompt
+        from vllm.sampling_params import StructuredOutputsParams
 
         engine = self._llm.llm_engine
         try:
             for index, request in enumerate(requests):
                 s = request.sampling
+                # without the spaces that JSON allows between its parts, a small model cannot get lost in them
+                held = (
+                    StructuredOutputsParams(json=dict(request.schema), disable_any_whitespace=True)
+                    if (request.schema)
+                    else None
+                )
                 params = SamplingParams(
-                    temperature=s.temperature, top_p=s.top_p, max_tokens=s.max_tokens, seed=s.seed
+                    temperature=s.temperature,
+                    top_p=s.top_p,
+                    max_tokens=s.max_tokens,
+                    seed=s.seed,
+                    structured_outputs=held,
                 )
                 ids = prompt_ids(self._tokenizer, request)
                 if len(ids) >= self._max_length:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from r1rewards.core.formats import dump_json
 from r1rewards.core.store import RowLog
-from r1rewards.llm import Completion, LanguageModel, Request
+from r1rewards.llm import Completion, LanguageModel, Request, RequestsFailed, Sampling
 
 #: Told (answered, asked in all, tokens of this one) as each completion lands.
 Landed = Callable[[int, int, int], None]
@@ -20,7 +19,9 @@ class Recorded:
     """Any language model over a log; a kill costs what was in flight, and the next try asks for the rest.
 
     model   called for the model only when something is left to ask
-    log     a .jsonl file of calls: {"key", "text", "finish_reason", "tokens", "prompt_tokens"}
+    log     a .jsonl file of calls, a line each: "key" and "request" ({model, prompt, sampling, schema}), the
+            reply ("text", "finish_reason", "tokens", "prompt_tokens"), and under "read" what the request's
+            form reads in it, null where it is not in form
     name    what the model is called: another model's answers are other answers
     landed  for each call to `generate`
     """
@@ -64,23 +65,42 @@ class Recorded:
                     yield index, self._known[key]
         missing = [key for key in places if key not in self._known]
         asked = [requests[places[key][0]] for key in missing]
-        for number, completion in self._model().generate(asked) if asked else ():
-            key = missing[number]
-            self._log.append(
-                {
-                    "key": key,
-                    "text": completion.text,
-                    "finish_reason": completion.finish_reason,
-                    "tokens": completion.tokens,
-                    "prompt_tokens": completion.prompt_tokens,
-                }
-            )
-            self._known[key] = completion
-            for index in places[key]:
-                done += 1
-                self._landed(done, len(requests), completion.tokens)
-                yield index, completion
+        try:
+            for number, completion in self._model().generate(asked) if asked else ():
+                key = missing[number]
+                self._log.append(self._line(key, asked[number], completion))
+                self._known[key] = completion
+                for index in places[key]:
+                    done += 1
+                    self._landed(done, len(requests), completion.tokens)
+                    yield index, completion
+        except RequestsFailed as error:
+            why = {i: said for number, said in error.failures.items() for i in places[missing[number]]}
+            raise RequestsFailed(why, len(requests)) from None
+
+    def _line(self, key: str, request: Request, completion: Completion) -> dict[str, Any]:
+        return {
+            "key": key,
+            "request": self._request(request),
+            "text": completion.text,
+            "finish_reason": completion.finish_reason,
+            "tokens": completion.tokens,
+            "prompt_tokens": completion.prompt_tokens,
+            **({"read": request.form.read(completion.text)} if request.form else {}),
+        }
+
+    def _request(self, request: Request) -> dict[str, Any]:
+        asked = {"model": self._name, "prompt": list(request.prompt), "sampling": _listed(request.sampling)}
+        return {**asked, "schema": request.schema} if request.schema else asked
 
     def _key(self, request: Request) -> str:
-        asked = [self._name, list(request.prompt), asdict(request.sampling)]
-        return hashlib.blake2b(dump_json(asked), digest_size=16).hexdigest()
+        return hashlib.blake2b(dump_json(self._request(request)), digest_size=16).hexdigest()
+
+
+def _listed(sampling: Sampling) -> Mapping[str, Any]:
+    return {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+    }

@@ -8,6 +8,6 @@ extract -> normalize -> tokens -> expression -> compare (scalars, regions) -> de
 
 from __future__ import annotations
 
-from r1rewards.math.check import MathReward, check, check_many, check_trace, explain
+from r1rewards.math.check import MathReward, check, check_many, check_trace, equal, explain
 
-__all__ = ["MathReward", "check", "check_many", "check_trace", "explain"]
+__all__ = ["MathReward", "check", "check_many", "check_trace", "equal", "explain"]

@@ -71,6 +71,18 @@ def check_many(
     return _check_traces(traces, responses, golds, policy)
 
 
+def equal(one: str, other: str) -> bool:
+    """Whether two extracted answers mean the same, by the equality that grades an answer against a gold.
+
+    It need not be symmetric, as a gold may be more than an answer has to say; what cannot be decided is not
+    equal. Used to count votes: cons@k of an evaluation.
+    """
+    decision: Decision | GraderError = _fast(one, other)
+    if isinstance(decision, Decision) and decision.outcome == "undecided":
+        decision = _slow(one, other)
+    return isinstance(decision, Decision) and decision.outcome == "right"
+
+
 def explain(
     response: str,
     gold: str,

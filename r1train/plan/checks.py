@@ -170,4 +170,4 @@ def memory_gb(job: Job, size: Size, *, trl: bool) -> float:
     activations = tokens * (size.layers * size.hidden * 2 + 6 * size.vocabulary) / parallel
     engine = float(args.get("vllm_gpu_memory_utilization", 0.3)) if "generation" in job.rollout else 0.0
     held = size.parameters * weights + activations
-    return held / 1e9 / (1 - engine if engine < 1 else 1)
+    return float(held / 1e9 / (1 - engine if engine < 1 else 1))

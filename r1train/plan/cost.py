@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 from r1train.plan.sizes import Size, size_of
 from r1train.recipe import Hardware, Recipe, RlStage, SftStage
@@ -66,7 +67,7 @@ def rows(recipe: Recipe) -> Iterator[Row]:
     for path, work in count(recipe).items():
         name, step = path.split("/", 1)
         stage = recipe.stages.get(name)
-        model, settings = "$base", None
+        model, settings = "$base", None  # type: str, Any
         if isinstance(stage, RlStage) and step.startswith("reward-models/"):
             settings = stage.reward_models[step.split("/")[1]]
             model = settings.model

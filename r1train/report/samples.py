@@ -107,7 +107,7 @@ def _case(problem_id: str, answers: Mapping[str, Mapping[str, Any]], limit: int)
 
 def _answered(stage: str, row: Mapping[str, Any], limit: int) -> Answered:
     text = str(row.get("text") or "")
-    trace = _template_of(text).parse(text)
+    trace = template_of(text).parse(text)
     verdicts = [
         (name, _said(verdict), str(verdict.get("reason") or ""))
         for name, verdict in (row.get("verdicts") or {}).items()
@@ -126,7 +126,7 @@ def _answered(stage: str, row: Mapping[str, Any], limit: int) -> Answered:
     )
 
 
-def _template_of(text: str) -> Template:
+def template_of(text: str) -> Template:
     """The template whose tags the text uses; a text without tags is all answer under each of them."""
     if "reasoning_process>" in text:
         return TEMPLATES["reasoning-summary"]

@@ -23,9 +23,9 @@ HIDDEN = re.compile(
 )
 
 
-def shorten(text: str, limit: int = TEXT_LIMIT) -> str:
+def shorten(text: str, limit: int = TEXT_LIMIT, line_limit: int = LINE_LIMIT) -> str:
     """The text with long lines cut, without its middle beyond the limit; each cut says how much it took."""
-    text = "\n".join(_cut_line(line) for line in text.replace("\r\n", "\n").split("\n"))
+    text = "\n".join(_cut_line(line, line_limit) for line in text.replace("\r\n", "\n").split("\n"))
     if len(text) <= limit:
         return text
     head, tail = limit * 3 // 4, limit // 4
@@ -55,7 +55,7 @@ def _mark(character: str) -> Markup:
     )
 
 
-def _cut_line(line: str) -> str:
-    if len(line) <= LINE_LIMIT:
+def _cut_line(line: str, limit: int) -> str:
+    if len(line) <= limit:
         return line
-    return f"{line[:LINE_LIMIT]} [… this line goes on for {len(line) - LINE_LIMIT:,} characters]"
+    return f"{line[:limit]} [… this line goes on for {len(line) - limit:,} characters]"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import DROPPED, KEPT, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
 from r1data.sample import ask
+from r1data.table import Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import read_rows, write_rows
 from r1train.run import Model, RunFolder

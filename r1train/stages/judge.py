@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from r1data.ledger import DROPPED, KEPT, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Table
 from r1rewards.core.reward import Sample
 from r1rewards.core.store import read_rows, write_rows
 from r1rewards.core.verdict import Verdict
-from r1rewards.judge import judged
+from r1rewards.judge import Asking, judged
 from r1rewards.llm import Sampling
 from r1train.recipe import Judge
 from r1train.run import RunFolder
@@ -34,7 +35,9 @@ def judge(run: RunFolder, folder: Path, rows: Path, settings: Judge) -> tuple[Pa
         with run.progress.bar(f"judge with {model.name}") as bar:
             samples = [_sample(run, listed[i]) for i in asked]
             limits = Sampling(temperature=0.6, top_p=0.95, max_tokens=settings.max_tokens)
-            answers = judged("correctness", samples, run.engine(model), sampling=limits, retries=1)
+            # a model that is not trained to judge would, held to the form, say in form what it does not know
+            asking = Asking(sampling=limits, retries=1, structured=False)
+            answers = judged("correctness", samples, run.engines.get(model.path), asking=asking)
             for i, verdict in zip(asked, answers if samples else (), strict=True):
                 verdicts[i] = verdict
                 bar(len(verdicts), len(asked))

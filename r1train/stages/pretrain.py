@@ -40,7 +40,7 @@ def run_pretrain(run: RunFolder, folder: Path, stage: PretrainStage) -> None:
             step.finish({"texts": len(texts)})
     start = Model(folder / "start" / "model", f"{run.recipe.name}/start", str(shape))
     if not (folder / "train" / "step.json").exists():
-        run.start_engine(start)  # it loads while this trains
+        run.engines.start(start.path)  # it loads while this trains
     with run.step(folder / "dataset", {"traces": stage.traces, "seed": seed}, [problems]) as step:
         if step is not None:
             tokenizer = load_tokenizer(start.path)

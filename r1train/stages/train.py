@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.console import Bar
 from r1rewards.core.errors import UserError
-from r1train.backends import Metrics, get_backend, runner
+from r1train.backends import Backend, Metrics, Result, get_backend, runner
 from r1train.guards import Watch
-from r1train.job import JobSegment, Kind
+from r1train.job import Job, JobSegment, Kind
 from r1train.jobs import backend_name, make_job
 from r1train.run import Model, RunFolder
 
@@ -53,39 +54,60 @@ def train(
         if step is None:
             return folder / "model"
         backend = get_backend(backend_name(run.recipe, settings))
-        for problem in [*backend.check(job), *backend.missing(job)]:
-            raise UserError(f"{stage}: {problem}")
-        job = replace(
-            job, output=str(step.path.resolve()), recipe=str((run.folder / "recipe.yaml").resolve())
-        )
-        path = step.path / "job.json"
-        resume = path.exists()
-        job.write(path)
-        launches = backend.launch(job, path, resume=resume)
-        if kind == "rl" and "generation" not in job.rollout and backend.needs_engine:
-            for launch in launches:
-                launch.env["R1KIT_ENGINE"] = run.engine(model).address
-        elif not backend.needs_engine or "generation" in job.rollout or job.gpus > 1:
-            run.stop_engine()  # the trainer wants the memory of its GPU
+        recipe = str((run.folder / "recipe.yaml").resolve())
+        job = replace(job, output=str(step.path.resolve()), recipe=recipe)
+        engine = {}
+        if kind == "rl" and backend.needs_engine and "generation" not in job.rollout:
+            engine = {"R1KIT_ENGINE": run.engines.get(model.path).address}
+        elif not backend.needs_engine or kind == "rl" or job.gpus > 1:
+            run.engines.close()  # the trainer wants the memory of its GPU
         with run.progress.bar(f"train {stage} ({kind})") as bar:
-
-            def show(line: Metrics) -> None:
-                value = line.get("reward" if kind == "rl" else "loss")
-                note = "" if value is None else f"{'reward' if kind == 'rl' else 'loss'} {value:.3f}"
-                bar(line["step"], line["of"], note)
-
             try:
-                runner.run(
-                    launches,
-                    step.path,
-                    resume=resume,
-                    translate=lambda line: backend.metrics(job, line),
-                    on_metrics=show,
-                    watch=Watch(job.guards),
-                    say=run.progress.say,
-                )
+                result = train_job(job, backend, step.path, bar, env=engine, say=run.progress.say)
             finally:
-                run.forget_weights()
-        result = backend.collect(job)
+                run.engines.forget_weights()
         step.finish({"steps": result.steps})
     return folder / "model"
+
+
+def train_job(
+    job: Job,
+    backend: Backend,
+    folder: Path,
+    bar: Bar,
+    *,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Result:
+    """Train the job in its folder, from the last checkpoint of an earlier try there if there is one.
+
+    bar  told of the optimiser steps
+    env  what to add to the trainer's environment
+    say  told what the guards of the job find
+
+    Raises UserError where the backend cannot honour the job, or where the trainer fails.
+    """
+    for problem in [*backend.check(job), *backend.missing(job)]:
+        raise UserError(f"{job.stage}: {problem}")
+    path = folder / "job.json"
+    resume = path.exists()
+    job.write(path)
+    launches = backend.launch(job, path, resume=resume)
+    for launch in launches:
+        launch.env.update(env or {})
+    name = "reward" if job.kind == "rl" else "loss"
+
+    def show(line: Metrics) -> None:
+        value = line.get(name)
+        bar(line["step"], line["of"], "" if value is None else f"{name} {value:.3f}")
+
+    runner.run(
+        launches,
+        folder,
+        resume=resume,
+        translate=lambda line: backend.metrics(job, line),
+        on_metrics=show,
+        watch=Watch(job.guards),
+        say=say,
+    )
+    return backend.collect(job)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from r1data import signals as signals_module
+from r1data import table as table_module
 from r1data.curate import curate
 from r1data.ruleset import RuleSet, load_rules, shipped
 from r1rewards.component import Component
@@ -124,7 +124,7 @@ def test_another_threshold_does_not_measure_again(tmp_path: Path) -> None:
 
 
 def test_shards_of_a_stopped_run_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signals_module, "_SHARD_ROWS", 4)
+    monkeypatch.setattr(table_module, "CHUNK_ROWS", 4)
     rows = [row(number, thinking=f"{PROSE} Number {number}.") for number in range(10)]
 
     class Stopped(Exact):
@@ -142,7 +142,7 @@ def test_shards_of_a_stopped_run_are_used(tmp_path: Path, monkeypatch: pytest.Mo
     assert again.calls == 12  # the last shard only
     with spec_of(Stopped()) as spec, pytest.raises(UserError, match="on purpose"):
         curate(rows[1:], "cold-start", tmp_path / "out", spec=spec)
-    signals = pl.read_parquet(tmp_path / "out" / "signals.parquet")
+    signals = pl.read_parquet(tmp_path / "out" / "signals")
     assert signals["uid"].to_list() == [f"u{number}" for number in range(10)]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from r1data.dedup import dedup
-from r1data.minhash import BINS, ShingleSets, minhash, near_groups, shingles
+from r1data.minhash import BINS, ShingleSets, band_keys, minhash, near_groups, shingles
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import read_rows
 
@@ -51,7 +51,7 @@ def test_near_pairs_are_found_and_only_true_ones_count(tmp_path: Path) -> None:
             for _ in range(changes):
                 base[dice.randrange(len(base))] = dice.choice(VOCABULARY)
             texts.append(" ".join(base))
-    groups, highest = near_groups(Texts(texts), 0.7, tmp_path / "spill")
+    groups, highest = near_groups(Texts(texts), band_keys(texts), 0.7, tmp_path / "spill")
     sets = [{tuple(words[i : i + 5]) for i in range(len(words) - 4)} for words in map(str.split, texts)]
     found = missed = 0
     for i in range(len(texts)):

@@ -17,7 +17,7 @@ from r1rewards.core.store import write_rows
 # Every step in one process, in a folder of its own; small shards, so that kills fall between two of them.
 PIPELINE = """
 from pathlib import Path
-from r1data import signals
+from r1data import table
 from r1data.curate import curate
 from r1data.decontaminate import Benchmark, decontaminate
 from r1data.dedup import dedup
@@ -25,7 +25,7 @@ from r1data.mix import mix
 from r1data.select import select_responses
 from r1data.split import split
 
-signals._SHARD_ROWS = 200
+table.CHUNK_ROWS = 200
 spec = {"rewards": {"format": {}}}
 curate("rows.jsonl", "general", "1-curate", spec=spec)
 dedup("1-curate/kept.parquet", "2-dedup", by="response")

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from r1data.flat import flat_row, flatten
-from r1data.ledger import DROPPED, KEPT, Table, fates, run_step
+from r1data.ledger import DROPPED, KEPT, fates, run_step
+from r1data.table import Table
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import read_rows, write_rows
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r1rewards import readability
 from r1rewards.core.reward import Sample
 from r1rewards.core.template import get_template
 from r1rewards.readability import (
@@ -85,6 +87,21 @@ def test_a_repetition_far_away_is_no_loop():
 def test_repeated_lines_are_long_ones():
     assert repeated_lines("let me think again\n" * 4) == 0.75
     assert repeated_lines("}\n" * 40) == 0.0
+
+
+ALONE = "[\u0e00-\u0eff\u3005-\u30ff\u3400-\u9fff\U00020000-\U000323af]"
+SLOW = re.compile(rf"{ALONE}|(?:(?!{ALONE})[^\W_])+|[^\w\s]")
+
+
+@given(st.text(st.one_of(st.sampled_from("ab1_ \n.,é中文กา,ｱ\U0010ffff"), st.characters())))
+def test_words_are_those_of_a_slow_search(text):
+    slow = SLOW.findall(text)
+    hashes = readability._word_hashes(text)
+    assert len(hashes) == len(slow)
+    assert len(set(hashes.tolist())) == len(set(slow))
+    by_word = dict(zip(slow, hashes.tolist(), strict=True))
+    assert [by_word[word] for word in slow] == hashes.tolist()
+    assert longest_paragraph(text.replace("\n", " ")) == len(SLOW.findall(text.replace("\n", " ")))
 
 
 def test_paragraphs_end_at_empty_lines_and_leave_code_out():

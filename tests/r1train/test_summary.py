@@ -3,8 +3,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
+from r1rewards import math
 from r1train.summary import accuracy, compare, summarize
 
 
@@ -75,6 +77,60 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     shuffled = random.Random(0).sample(rows, len(rows))
     assert summarize(rows) == summarize(shuffled)
     assert compare(rows, rows[10:]) == compare(shuffled, rows[10:])
+
+
+def answered(problem: str, answers: list[str], gold: str = "1/2", **extra: Any) -> list[dict[str, Any]]:
+    """Samples of one math problem with these extracted answers, graded as the math reward grades them."""
+    rows = []
+    for sample, answer in enumerate(answers):
+        value = math.check(f"\\boxed{{{answer}}}", gold).value if answer else 0.0
+        rows.append(row(problem, sample, value, **extra))
+        rows[-1]["verdicts"]["math"]["details"] = {"extracted": answer}
+    return rows
+
+
+def test_votes_are_counted_by_the_equality_of_the_math_reward() -> None:
+    """0.5, 1/2 and \\frac12 are three votes for one answer, which beats two for 7; silence does not vote."""
+    won = answered("won", ["7", "0.5", "7", "\\frac{1}{2}", "1/2", ""])
+    lost = answered("lost", ["7", "7", "7", "0.5", "3", "2"])
+    silent = answered("silent", [""] * 6)
+    figures = summarize(won + lost + silent)["all"]
+    assert figures["accuracy"]["mean"] == pytest.approx((3 + 1 + 0) / 18)
+    assert figures["cons@6"]["mean"] == pytest.approx(1 / 3)
+    assert [name for name in figures if "@" in name] == ["pass@2", "pass@4", "pass@6", "cons@6"]
+
+
+def test_pass_at_k_is_the_estimator_of_the_codex_paper() -> None:
+    """Its own numerically stable form (Chen et al. 2021, figure 3), over problems with c of 8 right."""
+    rows = [row(f"p{c}", s, float(s < c)) for c in range(9) for s in range(8)]
+    figures = summarize(rows)["all"]
+    for k in (2, 4, 8):
+        published = [1.0 if 8 - c < k else 1 - np.prod(1 - k / np.arange(9 - c, 9)) for c in range(9)]
+        assert figures[f"pass@{k}"]["mean"] == pytest.approx(np.mean(published))
+
+
+def test_a_sample_that_could_not_be_graded_is_none_of_k() -> None:
+    rows = [row("a", 0, 1), row("a", 1, 0), row("a", 2, None)]
+    figures = summarize(rows)["all"]
+    assert figures["pass@2"]["mean"] == 1.0
+    assert figures["pass@3"] is None
+
+
+def test_only_answers_that_can_be_equal_are_voted_on() -> None:
+    code = [row("c", s, 1.0, task="code", domain="code") for s in range(3)]
+    for one in code:
+        one["rewards"]["code"] = 1.0
+    figures = summarize(code)["all"]
+    assert figures["pass@3"]["mean"] == 1.0
+    assert figures["cons@3"] is None
+
+
+def test_several_samples_are_compared_too() -> None:
+    before = [one for n in range(6) for one in answered(f"p{n}", ["1", "2", "0.5"])]
+    after = [one for n in range(6) for one in answered(f"p{n}", ["0.5", "1/2", "7"])]
+    compared = compare(before, after)["all"]
+    assert (compared["cons@3"]["difference"], compared["pass@3"]["difference"]) == (1.0, 0.0)
+    assert compared["pass@2"]["difference"] == pytest.approx(1 / 3)
 
 
 def test_no_rows_is_a_summary_too() -> None:

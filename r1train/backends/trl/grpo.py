@@ -99,7 +99,7 @@ class SegmentTrainer(GRPOTrainer):  # type: ignore[misc]
     def _rule(self, row: dict[str, Any]) -> str:
         """What is done with a response to this problem that the length limit cut."""
         named: dict[str, str] = self.job.rollout.get("truncated_in", {})
-        return named.get(row.get("domain", ""), self.job.rollout["truncated"])
+        return named.get(row.get("domain", ""), str(self.job.rollout["truncated"]))
 
     def _generate_single_turn(
         self, prompt_ids: Any, *more: Any, **named: Any

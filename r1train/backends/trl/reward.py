@@ -22,7 +22,8 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 from trl import RewardConfig, RewardTrainer
 
-from r1rewards.core.store import read_rows
+from r1rewards.core.formats import dump_json
+from r1rewards.core.store import read_rows, replacing
 from r1rewards.reward_model import encode
 from r1train.backends.trl.arguments import accumulation, common
 from r1train.backends.trl.checkpoints import Recorder
@@ -63,9 +64,12 @@ def make_trainer(job: Job) -> Trainer:
     torch.nn.init.zeros_(model.score.weight)  # every response starts equal, whatever the seed
     pack(model)
     rows = list(read_rows(str(job.data)))
+    cuts: list[int] = []
 
     def ids(prompt: Any, text: str) -> list[int]:
-        return encode(tokenizer, prompt, text, job.optim["max_length"])[0]
+        tokens, cut = encode(tokenizer, prompt, text, job.optim["max_length"])
+        cuts.append(cut)
+        return tokens
 
     shared = {
         "model": model,
@@ -80,11 +84,13 @@ def make_trainer(job: Job) -> Trainer:
             }
             for row in rows
         ]
+        _tell(cuts, job)
         config = RewardConfig(**settings(job), max_length=None, disable_dropout=True)
         return RewardTrainer(args=config, train_dataset=Dataset.from_list(data), **shared)
     labelled: list[dict[str, Any]] = [
         {"input_ids": ids(row["prompt"], row["text"]), "labels": int(row["label"])} for row in rows
     ]
+    _tell(cuts, job)
     return PointwiseTrainer(
         args=TrainingArguments(**settings(job), remove_unused_columns=False),
         train_dataset=Dataset.from_list(labelled),
@@ -102,3 +108,10 @@ def settings(job: Job) -> dict[str, Any]:
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": steps,
     }
+
+
+def _tell(cuts: list[int], job: Job) -> None:
+    """Leave in `texts.json` how many texts were longer than the model is shown."""
+    counts = {"texts": len(cuts), "cut": sum(cut > 0 for cut in cuts), "tokens_cut": sum(cuts)}
+    with replacing(Path(job.output) / "texts.json") as part:
+        part.write_bytes(dump_json(counts))

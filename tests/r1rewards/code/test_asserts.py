@@ -10,10 +10,11 @@ import pytest
 
 from r1rewards import code
 from r1rewards.code.server import POOL
+from r1rewards.code.zygote import APART
 
 CASES = tomllib.loads((Path(__file__).parent / "programs" / "honest_asserts.toml").read_text())["case"]
 #: Honest programs that start processes, which tier B refuses.
-NEEDS_A = frozenset({"multiprocessing-inside"})
+NEEDS_PROCESSES = frozenset({"multiprocessing-inside"})
 #: Messages that a program may write to its channel in place of an honest answer.
 FORGE = """
 import json, os
@@ -27,8 +28,8 @@ pytestmark = pytest.mark.skipif("POOL.best_tier()[0] == 'C'", reason="no safe sa
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
 def test_honest(case: dict[str, Any]) -> None:
-    if case["name"] in NEEDS_A and POOL.best_tier()[0] != "A":
-        pytest.skip("needs tier A")
+    if case["name"] in NEEDS_PROCESSES and POOL.best_tier()[0] not in APART:
+        pytest.skip("programs may start no processes here")
     verdict = code.check(case["program"], {"asserts": case["asserts"]})
     assert verdict.value == 1, verdict
 

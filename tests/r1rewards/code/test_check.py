@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL
+from r1rewards.code.server import POOL, SAFE_TIERS
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Sample
 from r1rewards.core.template import get_template
@@ -19,7 +19,7 @@ SQUARES = {"tests": [{"input": str(n), "output": str(n * n)} for n in (2, 3, 4)]
 SQUARE = "print(int(input()) ** 2)"
 SHORT = {"time_s": 0.5, "memory_mb": 200, "output_mb": 4}
 
-tier_a = pytest.mark.skipif("POOL.best_tier()[0] != 'A'", reason="needs sandbox tier A")
+apart = pytest.mark.skipif("POOL.best_tier()[0] in ('B', 'C')", reason="programs may start no processes here")
 
 
 def statuses(verdict: Verdict) -> list[str]:
@@ -29,7 +29,7 @@ def statuses(verdict: Verdict) -> list[str]:
 def test_pass() -> None:
     verdict = code.check(SQUARE, SQUARES)
     assert (verdict.value, statuses(verdict)) == (1.0, ["ok"] * 3)
-    assert verdict.details["tier"] in ("A", "B")
+    assert verdict.details["tier"].removesuffix("+cgroup") in SAFE_TIERS
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_reward() -> None:
     assert reward.check(sample(good)).value == 1
 
 
-@tier_a
+@apart
 def test_missing_tools_are_an_error_that_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
@@ -258,7 +258,7 @@ CPP = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout
 JS = "const [a, b] = require('fs').readFileSync(0, 'utf8').split(' ').map(Number); console.log(a + b)"
 
 
-@tier_a
+@apart
 @pytest.mark.skipif(not os.access("/usr/bin/g++", os.X_OK), reason="g++ is missing")
 def test_cpp() -> None:
     assert code.check(CPP, {**ADD, "lang": "cpp"}).value == 1
@@ -273,7 +273,7 @@ def test_cpp() -> None:
     assert statuses(code.check(forging, {**ADD, "lang": "cpp"}))[0] == "wrong"
 
 
-@tier_a
+@apart
 @pytest.mark.skipif(not os.access("/usr/bin/node", os.X_OK), reason="node is missing")
 def test_javascript() -> None:
     assert code.check(JS, {**ADD, "lang": "javascript"}).value == 1
@@ -285,12 +285,3 @@ def test_doctor_names_the_tier() -> None:
     rows = code.doctor()
     assert rows[0].name == "code sandbox"
     assert POOL.best_tier()[0] in rows[0].note
-
-
-def test_tier_b_runs_and_refuses_processes() -> None:
-    if POOL.best_tier()[0] == "C":
-        pytest.skip("no safe sandbox on this machine")
-    assert code.check(SQUARE, SQUARES, isolation="B").value == 1
-    assert code.check("import os\nos.fork()\n" + SQUARE, SQUARES, isolation="B").value == 0
-    assert code.check("open('/etc/passwd')\n" + SQUARE, SQUARES, isolation="B").value == 0
-    assert code.check("def f(n): return n", {"asserts": ["assert f(1) == 1"]}, isolation="B").value == 1

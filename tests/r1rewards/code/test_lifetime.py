@@ -110,9 +110,9 @@ def test_a_killed_server_costs_no_verdict() -> None:
 
 
 def test_servers_that_keep_dying_are_an_error_never_a_reward(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spawn_and_die(self: Server, fds: object) -> int:
+    def spawn_and_die(self: Server, fds: object, limits: object) -> int:
         os.kill(self.pid, signal.SIGKILL)
-        return spawn(self, fds)  # type: ignore[arg-type]
+        return spawn(self, fds, limits)  # type: ignore[arg-type]
 
     spawn = Server.spawn
     POOL.best_tier()

@@ -6,10 +6,11 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 import pytest
 
-from r1rewards.core.console import parse_pairs, print_table, track
+from r1rewards.core.console import bar, parse_pairs, print_table, track
 from r1rewards.core.errors import UserError
 
 
@@ -24,6 +25,20 @@ def test_pairs() -> None:
 def test_no_bar_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(track(range(3), "counting")) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_line_now_and_then_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 1.0, 11.0, 12.0, 30.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    with bar("sampling") as shown:
+        for done in (1, 2, 3, 4):
+            shown(done, 304, "5 tokens/s")
+    assert capsys.readouterr().err.splitlines() == [
+        "sampling: 2 of 304, 55 min 22 s left, 5 tokens/s",
+        "sampling: 4 of 304, 50 min 00 s left, 5 tokens/s",
+    ]
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [(False, True), (True, False)])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from r1rewards.core import parquet
 from r1rewards.core.errors import UserError
-from r1rewards.core.store import RowLog, Step, numbered_rows, read_manifest, read_rows, write_rows
+from r1rewards.core.store import RowLog, Step, file_hash, numbered_rows, read_manifest, read_rows, write_rows
 
 PROBLEMS: list[dict[str, Any]] = [
     {
@@ -294,3 +294,21 @@ def test_a_step_replaces_an_older_result(tmp_path: Path) -> None:
             (step.path / f"file-{k}").touch()
             step.finish({})
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["file-2", "step.json"]
+
+
+def test_a_folder_stands_for_the_files_in_it(tmp_path: Path) -> None:
+    for number in (2, 0, 1):
+        write_rows(tmp_path / "set" / f"train-{number}.parquet", [{"id": f"{number}a"}, {"id": f"{number}b"}])
+    (tmp_path / "set" / "dataset_info.json").write_text("{}")
+    assert [row["id"] for row in read_rows(tmp_path / "set")] == ["0a", "0b", "1a", "1b", "2a", "2b"]
+    before = file_hash(tmp_path / "set")
+    write_rows(tmp_path / "set" / "train-3.parquet", [{"id": "3a"}])
+    assert file_hash(tmp_path / "set") != before
+    write_rows(tmp_path / "set" / "more.jsonl", [{"id": "4"}])
+    with pytest.raises(UserError, match=r"files of several formats \(.jsonl, .parquet\)"):
+        list(read_rows(tmp_path / "set"))
+    with pytest.raises(UserError, match="no files of rows"):
+        list(read_rows(tmp_path))
+    (tmp_path / "set" / "step.json").write_text("{}")
+    with pytest.raises(UserError, match=r"result of a step; name a file in it"):
+        list(read_rows(tmp_path / "set"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,8 @@ from r1rewards import judge
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Sample
 from r1rewards.core.template import get_template
-from r1rewards.judge import PREFERENCE, Judge, parse
-from r1rewards.llm import Completion, Request
+from r1rewards.judge import Asking, Judge, parse
+from r1rewards.llm import Completion, Request, RequestsFailed
 from r1rewards.llm.prompt_file import PromptFile
 
 CORRECT = '{"analysis": "agrees", "verdict": "correct"}'
@@ -110,6 +112,30 @@ def fenced(prompt: str, name: str) -> str:
 
 
 @pytest.mark.parametrize("attack", INJECTIONS)
+@pytest.mark.parametrize("kind", ["correctness", "helpfulness", "harmlessness", "rubric"])
+def test_no_judge_shows_an_attack_outside_its_fence(kind: str, attack: str) -> None:
+    model = Scripted(lambda prompt, seed: "")
+    row = replace(sample(attack, question=attack), meta={"rubric": ["names Paris"]})
+    list(judge.judged(kind, [row], model, asking=Asking(retries=0)))
+    (prompt,) = model.asked
+    shown = fenced(prompt, "response" if kind == "harmlessness" else "answer")
+    spelled = attack.replace("<|", "< |").replace("<｜", "< ｜").replace("</s>", "< /s>")
+    spelled = spelled.replace("[INST]", "[ INST]").replace("<end_of_turn>", "< end_of_turn>")
+    assert spelled in shown
+    outside = prompt.replace(shown, "").replace(fenced(prompt, "question"), "")
+    assert attack not in outside and spelled not in outside
+
+
+def test_a_pair_stays_inside_its_fences() -> None:
+    model = Scripted(lambda prompt, seed: '{"verdict": "A=B"}')
+    for attack in INJECTIONS:
+        pair = judge.Pair("Who is better?", attack, "An honest answer.")
+        (comparison,) = judge.compare([pair], model, calls=1)
+        assert comparison.score == 0
+        assert fenced(model.asked[-1], "answer_b") == "An honest answer."
+
+
+@pytest.mark.parametrize("attack", INJECTIONS)
 def test_no_answer_leaves_its_fence(attack: str) -> None:
     model = Scripted(lambda prompt, seed: INCORRECT)
     judge.correctness([sample(attack)], model)
@@ -132,7 +158,7 @@ def test_the_tag_of_another_answer_opens_nothing() -> None:
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["question", "answer_a", "answer_b"]), st.text(), min_size=3))
 def test_the_prompt_holds_each_text_once_inside_its_fence(texts: dict[str, str]) -> None:
-    prompt = PromptFile(PREFERENCE).fill(texts)
+    prompt = PromptFile(Path(judge.__file__).with_name("preference.txt")).fill(texts)
     tag = re.findall(r"<<<question ([0-9a-f]{16})>>>", prompt)[0]
     assert all(tag not in text for text in texts.values())
     assert prompt.count(f"<<<end of answer_b {tag}>>>") == 1
@@ -142,12 +168,12 @@ def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.txt"
     file.write_text("Judge {{answer}} against {{reference}}; tag {{tag}}")
     model = Scripted(lambda prompt, seed: CORRECT)
-    (verdict,) = judge.judged("correctness", [sample("4")], model, prompt_file=file)
+    (verdict,) = judge.judged("correctness", [sample("4")], model, asking=Asking(file))
     assert verdict.value == 1.0
     assert model.asked[0].startswith("Judge <<<answer ")
     file.write_text("{{anwser}}")
     with pytest.raises(UserError, match=r"mine\.txt: nothing fills \{\{anwser\}\}; did you mean 'answer'"):
-        list(judge.judged("correctness", [sample("4")], model, prompt_file=file))
+        list(judge.judged("correctness", [sample("4")], model, asking=Asking(file)))
 
 
 def test_mistakes() -> None:
@@ -155,4 +181,93 @@ def test_mistakes() -> None:
     with pytest.raises(UserError, match="no judge 'corectness'; did you mean 'correctness'"):
         list(judge.judged("corectness", [], model))
     with pytest.raises(UserError, match="prompt /no/such"):
-        Judge("/no/such", parse.correctness, model)
+        Judge("correctness", model, Asking("/no/such"))
+
+
+def test_a_call_that_failed_is_an_error_and_the_others_are_judged() -> None:
+    class Failing(Scripted):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            bad = [i for i, one in enumerate(requests) if "five" in str(one.prompt)]
+            good = [i for i in range(len(requests)) if i not in bad]
+            for place, completion in super().generate([requests[i] for i in good]):
+                yield good[place], completion
+            if bad:
+                raise RequestsFailed(dict.fromkeys(bad, "status 500, 8 times"), len(requests))
+
+    model = Failing(lambda prompt, seed: CORRECT)
+    first, failed, last = judge.correctness([sample("four"), sample("five"), sample("4")], model)
+    assert (first.value, last.value) == (1.0, 1.0)
+    assert (failed.status, failed.route) == ("error", "call")
+    assert "status 500, 8 times" in failed.reason
+
+
+def test_a_prompt_that_does_not_fit_is_an_error_at_once() -> None:
+    class Full(Scripted):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            for i, _ in super().generate(requests):
+                yield i, Completion("", (), "prompt_too_long", 9000)
+
+    model = Full(lambda prompt, seed: "")
+    (verdict,) = judge.correctness([sample("4")], model)
+    assert (verdict.status, verdict.route, len(model.asked)) == ("error", "too_long", 1)
+
+
+def test_replies_are_held_to_the_schema_unless_told_otherwise() -> None:
+    class Schemas(Scripted):
+        def generate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
+            seen.extend(request.schema for request in requests)
+            yield from super().generate(requests)
+
+    seen: list[object] = []
+    for structured in (True, False):
+        list(
+            judge.judged(
+                "correctness",
+                [sample("4")],
+                Schemas(lambda prompt, seed: CORRECT),
+                asking=Asking(structured=structured),
+            )
+        )
+    assert seen == [parse.CORRECTNESS.schema, None]
+
+
+def graded(reference: object, meta: dict[str, object] | None = None) -> Sample:
+    return replace(sample("Paris", reference), meta=meta or {})
+
+
+RUBRIC = [{"criterion": "names Paris", "points": 3}, {"criterion": "is rude", "points": -1}, "is short"]
+
+
+@pytest.mark.parametrize(
+    "row", [graded(RUBRIC), graded({"criteria": RUBRIC}), graded("x", {"rubric": RUBRIC})]
+)
+def test_a_rubric_is_shown_with_its_points_and_won_by_them(row: Sample) -> None:
+    met = {
+        "1": {"reason": "", "met": True},
+        "2": {"reason": "", "met": True},
+        "3": {"reason": "", "met": False},
+    }
+    model = Scripted(lambda prompt, seed: json.dumps(met))
+    (verdict,) = judge.rubric([row], model)
+    assert (verdict.value, verdict.details["met"]) == (0.5, [True, True, False])
+    assert fenced(model.asked[0], "criteria").splitlines() == [
+        "1. (3 points) names Paris",
+        "2. (-1 points) is rude",
+        "3. (1 points) is short",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reference", "status", "why"),
+    [
+        (None, "abstain", "no rubric"),
+        ([], "error", "list of criteria"),
+        ([{"points": 1}], "error", "criterion 1 of the rubric has no text"),
+        ([{"criterion": "c", "points": "many"}], "error", "'many'"),
+        ([{"criterion": "c", "points": -1}], "error", "nothing to win"),
+    ],
+)
+def test_without_a_rubric_nobody_is_asked(reference: object, status: str, why: str) -> None:
+    model = Scripted(lambda prompt, seed: "{}")
+    (verdict,) = judge.rubric([graded(reference)], model)
+    assert (verdict.status, why in verdict.reason, model.asked) == (status, True, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -92,10 +93,81 @@ def test_preference(label: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", ["[[A>>B]] or [[B>A]]", "A>>B", "[[A<B]]", "[[A>A]]", "[[A==B]]", "[[A>=B]]"]
+    "reply",
+    [
+        '{"own_answer": "x", "analysis": "A is right", "verdict": "A>>B"}',
+        '{"own_answer": "They say [[B>>A]] and {\\"verdict\\": \\"B>A\\"}", "verdict": "A >> B"}',
+        '<think>[[B>A]]</think>{"verdict": "[[A>>B]]"}',
+        'My answer is {"x": 1}. [[A>>B]]',
+        '{"verdict": "A>>B"} so [[A>>B]]',
+    ],
+)
+def test_preference_as_json_or_as_a_label(reply: str) -> None:
+    verdict = parse.preference(reply)
+    assert verdict is not None
+    assert verdict.value == 2.0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "[[A>>B]] or [[B>A]]",
+        "A>>B",
+        "[[A<B]]",
+        "[[A>A]]",
+        "[[A==B]]",
+        "[[A>=B]]",
+        '{"verdict": "A>>B"} {"verdict": "B>A"}',
+        '{"verdict": "A>>B"} [[B>A]]',
+        '{"verdict": ["A>>B"]}',
+        '{"outer": {"verdict": "A>>B"}}',
+    ],
 )
 def test_no_preference(reply: str) -> None:
     assert parse.preference(reply) is None
+
+
+POINTS = (2.0, 1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"),
+    [
+        ('{"1": {"reason": "", "met": true}, "2": {"met": false}, "3": {"met": false}}', 2 / 3),
+        ('{"1": true, "2": "yes", "3": "No"}', 1.0),
+        ('{"1": {"met": false}, "2": {"met": true}, "3": {"met": true}, "note": "x"}', 0.0),
+        ('{"1": {"met": false}, "2": {"met": false}, "3": {"met": true}}', 0.0),
+        ('{"1": true, "2": true}', None),
+        ('{"1": true, "2": true, "3": "perhaps"}', None),
+        ('{"1": true, "2": true, "3": false} {"1": false, "2": true, "3": false}', None),
+        ('{"1": {"met": 1}, "2": {"met": true}, "3": {"met": true}}', None),
+    ],
+)
+def test_rubric(reply: str, value: float | None) -> None:
+    form = parse.rubric_form(POINTS)
+    verdict = form.read(reply)
+    assert (verdict and verdict.value) == (None if value is None else pytest.approx(value))
+
+
+@pytest.mark.parametrize(
+    ("form", "reply"),
+    [
+        (parse.CORRECTNESS, {"analysis": "a", "verdict": "incorrect"}),
+        (parse.HARMLESSNESS, {"analysis": "a", "verdict": "unsafe", "category": "crime"}),
+        (parse.HELPFULNESS, {"analysis": "a", "score": 7}),
+        (parse.PREFERENCE, {"own_answer": "o", "analysis": "a", "verdict": "B>A"}),
+        (
+            parse.rubric_form(POINTS),
+            {str(n): {"reason": "r", "met": n == 1} for n in (1, 2, 3)},
+        ),
+    ],
+)
+def test_what_meets_the_schema_is_in_form(form: Any, reply: dict[str, Any]) -> None:
+    assert set(form.schema["required"]) == set(form.schema["properties"]) == set(reply)
+    for name, value in reply.items():
+        allowed = form.schema["properties"][name].get("enum", [value])
+        assert value in allowed
+    assert form.read(json.dumps(reply)) is not None
 
 
 JSON = st.recursive(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.store import read_rows
 from r1rewards.core.template import get_template
-from r1rewards.llm import Completion, Request, Sampling
+from r1rewards.llm import Completion, Form, Request, RequestsFailed, Sampling
 from r1rewards.llm.endpoint import Endpoint, EndpointError
 from r1rewards.llm.recorded import Recorded
 
@@ -69,10 +71,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         data = said.encode() if isinstance(said, str) else json.dumps(said).encode()
-        self.send_response(status)
+        cut = status < 0  # the line is cut in the middle of the body
+        self.send_response(200 if cut else status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: len(data) // 2] if cut else data)
+        self.close_connection = self.close_connection or cut
 
     def handle(self) -> None:
         with contextlib.suppress(ConnectionError):  # of those who left early
@@ -198,6 +202,104 @@ def test_a_refusal_is_no_matter_of_patience(status: int) -> None:
         assert len(server.asked) == 1
 
 
+def test_a_request_that_is_refused_does_not_keep_the_others() -> None:
+    def filtered(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return (400, "content policy") if body["seed"] in (3, 30) else fine(body, number)
+
+    with serving(filtered) as server, endpoint(server, concurrency=2) as model:
+        landed: list[int] = []
+        with pytest.raises(
+            RequestsFailed, match=r"2 of 40 requests failed.*status 400 \(content policy\)"
+        ) as told:
+            landed.extend(index for index, _ in model.generate(requests(40)))
+        assert sorted(told.value.failures) == [3, 30]
+        assert len(landed) == 38
+        assert len(server.asked) == 40  # a refusal is not asked again
+
+
+def test_a_server_that_refuses_everything_is_left_soon() -> None:
+    with serving(lambda body, number: (400, "no such parameter")) as server:
+        with (
+            endpoint(server, concurrency=4) as model,
+            pytest.raises(EndpointError, match="no such parameter"),
+        ):
+            list(model.generate(requests(500)))
+        assert len(server.asked) < 60
+
+
+FORM = Form(str, {"type": "object"})
+
+
+def with_form(count: int) -> list[Request]:
+    return [Request(one.prompt, one.sampling, FORM) for one in requests(count)]
+
+
+def test_a_schema_goes_along_and_a_server_that_refuses_it_is_asked_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def old(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        return (400, "unknown field response_format") if "response_format" in body else fine(body, number)
+
+    with serving(fine) as server:
+        list(endpoint(server).generate(with_form(3)))
+        form = server.asked[0]["response_format"]
+        assert (form["type"], form["json_schema"]["schema"]) == ("json_schema", {"type": "object"})
+    with serving(old) as server, endpoint(server, concurrency=1) as model:
+        assert len(dict(model.generate(with_form(10)))) == 10
+        assert sum("response_format" in body for body in server.asked) == 1
+    assert "asked without a JSON schema" in caplog.text
+
+
+def test_the_time_out_is_for_the_whole_reply() -> None:
+    """A server that sends a byte now and then would keep a request for ever."""
+
+    def listen(one: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(one.accept()[0],), daemon=True).start()
+
+    def drip(one: socket.socket) -> None:
+        with contextlib.suppress(OSError), one:
+            one.recv(65536)
+            one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while True:
+                one.sendall(b" ")
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Endpoint([url], "m", first_pause_s=0.01, timeout_s=0.3, tries=2) as model:
+            began = time.monotonic()
+            with pytest.raises(EndpointError, match="not all of the reply came in"):
+                list(model.generate(requests(1)))
+            assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        {"choices": []},
+        {"choices": "abc"},
+        {"choices": [{}]},
+        {"choices": [{"message": "text"}]},
+        {"choices": [{"message": {"content": {"a": 1}}}]},
+        {"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": "many"}},
+    ],
+)
+def test_a_reply_in_a_wrong_form_is_asked_for_again(said: Any) -> None:
+    with serving(lambda body, number: (200, said) if number % 2 else fine(body, number)) as server:
+        assert texts(endpoint(server, concurrency=1, tries=10), 6) == SAID[:6]
+
+
+def test_content_in_parts_is_put_together() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    with serving(lambda body, number: (200, reply(body, content=parts))) as server:
+        ((_, completion),) = endpoint(server).generate(requests(1))
+    assert completion.text == "ab"
+
+
 def test_a_prompt_that_is_too_long_is_an_answer() -> None:
     said = {"error": {"message": "This model's maximum context length is 64 tokens."}}
     with serving(lambda body, number: (400, said)) as server, endpoint(server) as model:
@@ -298,3 +400,37 @@ def test_recorded_answers_are_not_asked_for_again(tmp_path: Path) -> None:
     with Recorded(lambda: model, log, "other") as recorded:
         assert len(dict(recorded.generate(twice))) == 6
     assert max(model.asked.values()) == 2
+
+
+def test_a_call_is_written_down_with_what_it_asked_and_what_was_read_in_it(tmp_path: Path) -> None:
+    form = Form(lambda text: text if text.endswith("0") else None, {"type": "string"})
+    asked = [Request(one.prompt, one.sampling, form) for one in requests(2)]
+    with Recorded(Counting, tmp_path / "calls.jsonl", "m") as recorded:
+        assert len(dict(recorded.generate(asked))) == 2
+    lines = {line["text"]: line for line in read_rows(tmp_path / "calls.jsonl")}
+    assert (lines["said q0"]["read"], lines["said q1"]["read"]) == ("said q0", None)
+    assert lines["said q1"]["request"] == {
+        "model": "m",
+        "prompt": [{"role": "user", "content": "q1"}],
+        "sampling": {"temperature": 0.7, "top_p": 0.9, "max_tokens": 33, "seed": 1},
+        "schema": {"type": "string"},
+    }
+
+
+def test_what_failed_is_told_by_its_place_and_asked_again_next_time(tmp_path: Path) -> None:
+    class Half(Counting):
+        def generate(self, requests: Any) -> Iterator[tuple[int, Completion]]:
+            bad = [i for i, one in enumerate(requests) if one.prompt[-1]["content"] in ("q1", "q2")]
+            for i in range(len(requests)):
+                if i not in bad:
+                    yield i, Completion("fine", (), "stop", 1)
+            if bad:
+                raise RequestsFailed(dict.fromkeys(bad, "gone"), len(requests))
+
+    with Recorded(Half, tmp_path / "calls.jsonl", "m") as recorded:
+        assert len(dict(recorded.generate(requests(1)))) == 1
+        with pytest.raises(RequestsFailed) as told:
+            list(recorded.generate([*requests(4), *requests(2)]))
+    assert told.value.failures == {1: "gone", 2: "gone", 5: "gone"}
+    with Recorded(Counting, tmp_path / "calls.jsonl", "m") as recorded:
+        assert texts(recorded, 4) == ["fine", "said q1", "said q2", "fine"]

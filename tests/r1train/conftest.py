@@ -1,15 +1,17 @@
-"""A run directory as the pipeline writes it, made up: enough of everything that the report shows."""
+"""A run directory as the pipeline writes it, made up: enough of all that is shown; and a real browser."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from r1rewards.core.store import write_rows
@@ -150,14 +152,45 @@ def sft_metrics(steps: int, dice: random.Random) -> list[dict[str, Any]]:
 
 
 def ledger(folder: Path, dropped: dict[str, int], parts: dict[str, int]) -> None:
-    """A ledger as `r1data` writes it, less the columns that the report does not read."""
+    """A step of curation as `r1data` leaves it: its ledger, its manifest, and the rows that it read."""
     fates = [("dropped", rule, n) for rule, n in dropped.items()] + [
         (part, None, n) for part, n in parts.items()
     ]
+    named = [(fate, rule, f"{fate}-{rule}-{i}") for fate, rule, n in fates for i in range(n)]
     rows = [
-        {"uid": f"{fate}-{rule}-{i}", "fate": fate, "rule": rule} for fate, rule, n in fates for i in range(n)
+        {
+            "uid": uid,
+            "id": uid,
+            "task": "math",
+            "prompt": f"Why was {uid} {fate}?",
+            "text": f"{HOSTILE} {uid}",
+        }
+        for fate, _, uid in named
     ]
-    write_rows(folder / "ledger.parquet", rows)
+    read = folder.with_name(f"{folder.name}-rows.parquet")
+    write_rows(read, rows)
+    lines = [
+        {
+            "index": i,
+            "uid": uid,
+            "id": uid,
+            "source": "made",
+            "task": "math",
+            "domain": "math",
+            "step": "curate",
+        }
+        | {"fate": fate, "rule": rule, "value": 0.25 if rule else None, "threshold": 0.95 if rule else None}
+        | {"match": None, "span": "<b>the words</b>" if rule else None}
+        for i, (fate, rule, uid) in enumerate(named)
+    ]
+    schema: dict[str, Any] = {"index": pl.UInt32, "value": pl.Float64, "threshold": pl.Float64}
+    schema |= dict.fromkeys(("rule", "match", "span"), pl.String)
+    folder.mkdir(parents=True)
+    pl.DataFrame(lines, schema_overrides=schema).write_parquet(folder / "ledger.parquet")
+    write_json(
+        folder / "step.json",
+        {"step": "curate", "inputs": {f"runs/made/{folder.parent.name}/{read.name}": "0" * 32}},
+    )
 
 
 def train(run: Path, stage: str, dice: random.Random) -> None:
@@ -166,7 +199,7 @@ def train(run: Path, stage: str, dice: random.Random) -> None:
         write_lines(folder / "train" / "metrics.jsonl", grpo_metrics(40, dice))
         for step in (1, 2):
             rows = [
-                scored(p, "math", s, "base", dice) | {"group": f"g{p}", "advantage": dice.gauss(0, 1)}
+                scored(p, "math", s, "base", dice) | {"group": p, "advantage": dice.gauss(0, 1), "step": step}
                 for p in range(2, 10)
                 for s in range(4)
             ]
@@ -237,3 +270,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def unfinished(tmp_path: Path) -> Callable[[int], Path]:
     return lambda finished: make_run(tmp_path / f"run-{finished}", finished=finished, problems=6)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real Chromium, headless; `make test-browser` installs it."""
+    api = pytest.importorskip("playwright.sync_api", reason="no Playwright: make test-browser installs it")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with api.sync_playwright() as playwright:
+        bundled = Path(playwright.chromium.executable_path)  # where `playwright install` puts one
+        if found is None and not bundled.is_file():
+            pytest.skip("no Chromium: make test-browser installs it")
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        yield browser
+        browser.close()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from r1rewards.core.console import parse_pairs, print_table, run_app, track
+from r1rewards.cli.judges import judge, judge_eval
+from r1rewards.cli.options import Json, Map, Problems, Task, Variables
+from r1rewards.core.console import parse_pairs, print_table, run_app
 from r1rewards.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,21 +22,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Map = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map", metavar="OURS=THEIRS", help="Read our column from theirs: prompt=problem,reference=answer."
-    ),
-]
-Task = Annotated[str | None, typer.Option(help="The task of every row, where the file has no column `task`.")]
-Problems = Annotated[
-    Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
-]
-Variables = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="What $NAME in the spec stands for.")
-]
+app.command()(judge)
+app.command("judge-eval")(judge_eval)
 
 
 def main() -> None:
@@ -91,6 +78,10 @@ def score(
         print_table(header, lines)
         if failed := list(summary.errors()):
             print_table(["reward", "error", "rows"], failed)
+        if summary.audits:
+            print_table(*summary.audit_table())
+        if differing := list(summary.disagreements()):
+            print_table(["hybrid", "row", "the rule", "the judge"], differing)
         if summary.slowest:
             print_table(["seconds", "slowest rows", "what took them"], summary.slowest)
         if output is not None:
@@ -140,57 +131,6 @@ def run(
         reference["lang"] = lang
     verdict = code.check(_read_text(program), reference, isolation=isolation)
     _say(verdict, as_json)
-
-
-@app.command()
-def judge(
-    responses: Annotated[Path, typer.Argument(help="Flat rows, or responses with --problems.")],
-    model: Annotated[Path, typer.Option(help="The model that judges: a Hugging Face folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the rows with their verdicts go.")],
-    kind: Annotated[
-        str, typer.Option("--judge", help="correctness, helpfulness or harmlessness.")
-    ] = "correctness",
-    prompt_file: Annotated[
-        Path | None, typer.Option(help="A prompt of your own in place of the judge's.")
-    ] = None,
-    template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
-    problems: Problems = None,
-    map_columns: Map = None,
-    task: Task = None,
-    max_length: Annotated[int, typer.Option(help="Longest prompt and reply together, in tokens.")] = 8192,
-    as_json: Json = False,
-) -> None:
-    """Let a language model grade a file of responses; each row gains `verdict`."""
-    from r1rewards.core.store import write_rows
-    from r1rewards.core.template import get_template
-    from r1rewards.judge import judged
-    from r1rewards.llm.engine import Engine
-    from r1rewards.score_file import Source
-    from r1rewards.spec import Spec
-    from r1rewards.summary import Tally
-
-    tally, reader = Tally(), Spec([], get_template(template))
-    source = Source(responses, problems, parse_pairs(map_columns or [], "--map"), task)
-    log = output.with_name(output.name + ".engine.log")
-    with Engine(model, log=log, max_length=max_length) as engine:
-
-        def rows() -> Iterator[dict[str, Any]]:
-            given, graded = tee(source.rows())
-            samples = (reader.sample(flat, where) for where, _, flat in graded)
-            verdicts = judged(kind, samples, engine, prompt_file=prompt_file)
-            for (_, row, _), verdict in zip(given, track(verdicts, "judging", quiet=as_json), strict=True):
-                tally.add(verdict)
-                yield {**row, "verdict": verdict.to_dict()}
-
-        write_rows(output, rows())
-    log.unlink(missing_ok=True)  # of use only where the engine failed
-    line = {"graded": tally.values, "mean": tally.mean, "abstained": tally.abstained, "errors": tally.errors}
-    if as_json:
-        typer.echo(json.dumps(line))
-    else:
-        print_table(["judge", *line], [[kind, *line.values()]])
-    if tally.errors:
-        raise typer.Exit(3)
 
 
 @app.command()

@@ -1,0 +1,47 @@
+"""Profiles: a sentence says what its words say, whatever was read before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r1rewards.language.detect import LATIN_LANGUAGES, Profiles, detector_named
+
+WORDS = st.lists(st.text(st.sampled_from("aeinrstzéñß'1中"), min_size=1, max_size=8), min_size=1, max_size=12)
+
+
+@pytest.fixture(scope="module")
+def profiles() -> Profiles:
+    return Profiles()
+
+
+def test_a_sentence_scores_as_its_words_together(profiles: Profiles) -> None:
+    words = ["the", "answer", "is", "a", "whole", "number"]
+    assert np.allclose(
+        profiles.scores([" ".join(words)])[0], profiles.word_scores(words).sum(axis=0), atol=1e-3
+    )
+
+
+@given(first=WORDS, second=WORDS)
+def test_a_word_scores_the_same_whatever_was_read_before(first: list[str], second: list[str]) -> None:
+    shared = detector_named("profiles")
+    assert isinstance(shared, Profiles)
+    shared.word_scores(first)
+    known = shared.word_scores(second)
+    assert (known == np.vstack([shared._read([word]) for word in second])).all()
+
+
+def test_the_memory_of_words_is_bounded(profiles: Profiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Profiles, "_REMEMBERED", 8)
+    before = profiles.word_scores(["gleich", "same"])
+    for start in range(0, 40, 4):
+        profiles.word_scores([f"{'x' * (start + at)}y" for at in range(4)] + ["gleich"])
+        assert len(profiles._known) <= 8
+    assert (profiles.word_scores(["gleich", "same"]) == before).all()
+
+
+def test_sentences_of_nothing_are_in_no_language_in_particular(profiles: Profiles) -> None:
+    assert profiles.scores(["", "  "]).shape == (2, len(LATIN_LANGUAGES))
+    assert not profiles.scores(["", "  "]).any()
