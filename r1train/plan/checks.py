@@ -90,7 +90,7 @@ def _engine(recipe: Recipe) -> Iterator[str]:
         yield (
             f"the run's own engine, which samples and evaluates, is on one GPU, and {recipe.model} needs "
             f"{needed} of {recipe.hardware.memory_gb:g} GB: serve it, sample with `r1data sample "
-            "--endpoint`, and give the files to `source: file`"
+            "--url`, and give the files to `source: file`"
         )
 
 
