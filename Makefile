@@ -5,7 +5,7 @@
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
 #   make reference            docs/reference anew, from the code
-#   make test-backends        our rewards in verl and OpenRLHF, each in an environment of its own below .backends
+#   make test-backends        our rewards and launches in verl and OpenRLHF, each in its environment below .backends
 #   make test-browser         report and browser of rollouts in a real Chromium, which it installs
 #   make test-load            how the reward server stands 200 clients
 #   make bench-env            .bench-env with what cannot share .venv, for bench/math_graders.py and bench/curation.py
@@ -58,7 +58,8 @@ TRAINER_openrlhf := openrlhf==0.11.2
 NEEDS_openrlhf := aiohttp pylatexenc 'ray[default]==2.55.0' transformers==5.15.0
 
 test-backends: setup .backends/verl/ready .backends/openrlhf/ready
-	$(BIN)/python -m pytest tests/r1rewards/adapters/test_verl.py tests/r1rewards/adapters/test_openrlhf.py
+	$(BIN)/python -m pytest tests/r1rewards/adapters/test_verl.py tests/r1rewards/adapters/test_openrlhf.py \
+		tests/r1train/backends/verl
 
 check: setup
 	$(BIN)/ruff check .

@@ -42,23 +42,27 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder; runs/NAME if not given.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print every command that would train, and stop.")
+    ] = False,
 ) -> None:
     """Run the stages of a recipe. Run it again after a kill: it goes on where it stopped."""
-    from r1train.recipe_file import dump_recipe, load_recipe
+    from r1train.recipe_file import load_recipe
 
-    loaded = load_recipe(recipe, changes or [])
+    loaded = load_recipe(recipe, changes or [], files=not dry_run)
     folder = out or Path("runs") / loaded.name
     if dry_run:
+        from r1train.commands import commands
         from r1train.forecast import forecast
+        from r1train.models import is_here
         from r1train.work import finished
 
-        typer.echo(dump_recipe(loaded), nl=False)
-        expected = forecast(loaded, finished(loaded, folder))
+        typer.echo(commands(loaded, folder), nl=False)
+        expected = forecast(loaded, finished(loaded, folder)) if is_here(loaded) else None
         if expected is not None:
             typer.echo(expected, err=True)
         return
-    _check(loaded)
+    _check(loaded, folder)
     from r1train.pipeline import run_recipe
 
     written = run_recipe(loaded, folder)
@@ -129,6 +133,31 @@ def evaluate(
         for title, rows in tables(results):
             _print_table(title, rows)
         typer.echo(f"samples and verdicts: {out}")
+
+
+@app.command()
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="Folder of the recipe, such as recipes/deepseek-r1.")],
+    changes: Changes = None,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print the whole recipe, every key with its value, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """What a recipe would do and cost, stage by stage, and what it lacks here. It works offline."""
+    from r1train.plan import make_plan
+    from r1train.plan.show import show, to_json
+    from r1train.recipe_file import dump_recipe, load_recipe
+
+    loaded = load_recipe(recipe, changes or [], files=False)
+    if resolved:
+        typer.echo(dump_recipe(loaded), nl=False)
+        return
+    made = make_plan(loaded)
+    if as_json:
+        typer.echo(to_json(made))
+    else:
+        show(made)
 
 
 @app.command()
@@ -255,15 +284,17 @@ def view(
     serve(run, host=host, port=port, ready=lambda address: typer.echo(f"{run} on {address}; Ctrl-C ends"))
 
 
-def _check(recipe: Recipe) -> None:
-    """What can be known before anything starts: backend, model and memory are there."""
+def _check(recipe: Recipe, folder: Path) -> None:
+    """What can be known before anything starts: jobs can be honoured; trainers, model, memory are there."""
     from importlib.util import find_spec
 
     from r1rewards.llm.engine import check_memory
-    from r1train.backends import get_backend
+    from r1train.jobs import check_jobs
     from r1train.models import resolve_model
 
-    get_backend(recipe.backend)
+    for backend, job in check_jobs(recipe, folder):
+        for problem in backend.missing(job):
+            raise UserError(f"{job.stage}: {problem}")
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise UserError(f"{package} is not installed; pip install 'r1kit[train]'")

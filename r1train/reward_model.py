@@ -161,7 +161,7 @@ def _train(
     template: Template,
     backend: str,
 ) -> Path:
-    config = {"kind": kind, "model": str(model), "optim": optim.model_dump(), "seed": seed}
+    config = {"kind": kind, "model": str(model), "optim": optim.model_dump(exclude_none=True), "seed": seed}
     with Step(folder, "rm train", config=config, inputs=[data]) as step:
         if not step.done:
             job = Job(
@@ -172,7 +172,7 @@ def _train(
                 seed=seed,
                 template=template.name,
                 save_steps=save_steps,
-                optim=optim.model_dump(),
+                optim=optim.model_dump(exclude_none=True),
                 data=str(data.resolve()),
             )
             with Progress().bar(f"train {kind}") as bar:

@@ -35,6 +35,9 @@ TRACE = 60
 CHARACTERS = 4  # to a token, in a file of one's own
 UNTRAINED = 1.0
 TRAINED = 0.45
+# The same where there is room to think (8,192 tokens or more): R1's SFT data has 5,355 of 32,768.
+LONG = 8192
+LONG_SHARE = 0.163
 # Shares of rows. Sampled responses that the rules keep; reasoning in a mix that "fits" (R1's 600k : 200k).
 KEPT = 0.4
 REASONING_SHARE = 0.75
@@ -125,6 +128,8 @@ def _rows(recipe: Recipe, traces: Traces) -> tuple[float, float]:
     """How many rows a source gives, and the mean length of their responses in tokens."""
     if traces.source == "written":
         return len(content.load("traces")), TRACE
+    if traces.source == "file" and not Path(str(traces.path)).is_file():
+        return 0, 0.0  # a plan says that it is missing
     if traces.source == "file":
         lengths = [len(str(row.get("text", ""))) / CHARACTERS for row in read_rows(str(traces.path))]
         return len(lengths), sum(lengths) / max(1, len(lengths))
@@ -163,10 +168,16 @@ def _rl(recipe: Recipe, stage: RlStage) -> dict[str, Work]:
 
 def _reward_model(recipe: Recipe, settings: RewardModel) -> Work:
     """Pairs are two sequences each. Rows of prompts that stage 0 leaves out of training are not there."""
+    sequences = 2 if settings.data == "pairs" else 1
+    if settings.path is not None:
+        rows = sum(1 for _ in read_rows(settings.path)) if Path(settings.path).is_file() else 0
+        length = min(
+            settings.optim.max_length, PROMPT + response_length(settings.optim.max_length, trained=True)
+        )
+        return _training(settings.optim, rows, rows * sequences * length)
     every = len(content.load("general")) + len(content.load("safety"))
     share = min(1.0, _problems(recipe, Problems(tasks=tuple(sorted(GENERAL)))) / every)
     whole = len(content.pairs()) if settings.data == "pairs" else len(content.labels())
-    sequences = 2 if settings.data == "pairs" else 1
     return _training(settings.optim, share * whole, share * whole * sequences * (PROMPT + TRACE))
 
 
@@ -198,9 +209,16 @@ def _data(recipe: Recipe) -> Iterator[DataStage]:
 
 
 def _length(recipe: Recipe, model: str, max_tokens: int) -> float:
-    """The expected length of a response: a model that nothing here has trained tends to use all it may."""
+    """The expected length of a response of a model that a recipe names."""
     pretrained = any(isinstance(stage, PretrainStage) for stage in recipe.stages.values())
     trained = model.startswith(("$stage.", "run:")) or (model == "$base" and pretrained)
+    return response_length(max_tokens, trained=trained)
+
+
+def response_length(max_tokens: int, *, trained: bool) -> float:
+    """The expected length of a response: a model that nothing here has trained tends to use all it may."""
+    if max_tokens >= LONG:
+        return max_tokens * LONG_SHARE
     return max_tokens * (TRAINED if trained else UNTRAINED)
 
 

@@ -8,10 +8,14 @@
 verl calls it for one response at a time, from several threads. It knows no response without a reward: where
 a row has no total, the spec's `on_error: {neutral: ...}` says what it gets; without that the call fails, and
 verl stops with its sentence (checked with verl 0.9.1).
+
+What a row says beside its response is read from `extra_info`, or from `extra_info["row"]`, the whole problem
+as JSON: Parquet has one type for a column, and references of several tasks in one file have several.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
@@ -41,11 +45,15 @@ def compute_score(
     """The score of one response, in the form that verl logs: `score`, `acc`, and every component.
 
     spec   the file of the spec, the same in every worker
-    task   the task of every row; or `tasks`, by data source; a `task` in `extra_info` goes before both
+    task   the task of every row; or `tasks`, by data source; a `task` that the row itself has goes before
+           both
     acc    whether the answer is right, where a rule says so; verl's validation reads it
     """
     loaded = _loaded(spec, tuple(sorted((variables or {}).items())))
-    given = extra_info or {}
+    given = dict(extra_info or {})
+    if isinstance(given.get("row"), str):
+        given = json.loads(given["row"])
+        ground_truth = given.get("reference", ground_truth)
     row = {name: given[name] for name in COLUMNS if given.get(name) is not None}
     row["task"] = row.get("task") or (tasks or {}).get(data_source) or task
     if "prompt" not in row and isinstance(given.get("question"), str):

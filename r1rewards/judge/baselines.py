@@ -121,7 +121,8 @@ def logistic(
     if intercept:
         penalty[-1] = 0
     curvature = 0.25 * float(np.square(x).sum()) / len(x) + 1 / len(x)  # the trace bounds every direction's
-    weights = ahead = np.zeros(x.shape[1], dtype=np.float32)
+    weights: npt.NDArray[np.floating] = np.zeros(x.shape[1], dtype=np.float32)
+    ahead = weights
     for step in range(1, _STEPS + 1):
         gradient = x.T @ (_sigmoid(x @ ahead).astype(np.float32) - outcome) / len(x) + penalty * ahead
         if np.abs(gradient).max() < _STILL:
@@ -131,5 +132,5 @@ def logistic(
     return _sigmoid(asked @ weights)
 
 
-def _sigmoid(values: Floats) -> Floats:
+def _sigmoid(values: npt.NDArray[np.floating]) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.clip(values, -50, 50))), dtype=np.float64)

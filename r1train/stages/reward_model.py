@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from r1data import content
+from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Sample
 from r1rewards.core.store import read_rows, replacing, write_rows
 from r1rewards.core.template import Template, Trace
 from r1rewards.reward_model import RewardModel as Scorer
 from r1train.recipe import RewardModel
-from r1train.run import RunFolder
+from r1train.run import RunFolder, seed_of
 from r1train.stages.train import train
 from r1train.statistics import bootstrap_mean
 
@@ -22,12 +23,16 @@ def reward_model(run: RunFolder, folder: Path, name: str, settings: RewardModel)
     """Train one reward model and return its folder; how good it is stands in `evaluation.json`."""
     splits = {split: run.folder / "0-data" / f"{split}.parquet" for split in ("train", "heldout")}
     config: dict[str, Any] = {"data": settings.data, "scope": settings.scope, "template": run.template.name}
-    with run.step(folder / "data", config, list(splits.values())) as step:
+    own = [Path(settings.path)] if settings.path else []
+    with run.step(folder / "data", config, own or list(splits.values())) as step:
         if step is not None:
             counts = {}
             for split, file in splits.items():
-                ids = {row["id"] for row in read_rows(file)}
-                counts[split] = write_rows(step.path / f"{split}.jsonl", _rows(settings, ids, run.template))
+                if own:
+                    rows = _own_rows(settings, own[0], split)
+                else:
+                    rows = _rows(settings, {row["id"] for row in read_rows(file)}, run.template)
+                counts[split] = write_rows(step.path / f"{split}.jsonl", rows)
             step.finish(counts)
     trained = train(
         run,
@@ -68,6 +73,25 @@ def _rows(settings: RewardModel, ids: set[str], template: Template) -> Iterator[
         yield {**label, "text": template.render("", response, thinking=False)}
         if reasoning:
             yield {**label, "text": template.render(reasoning, response)}
+
+
+#: One prompt in so many of a file of one's own is held out.
+HELD_OUT = 50
+
+
+def _own_rows(settings: RewardModel, path: Path, split: str) -> Iterator[dict[str, Any]]:
+    """Rows of a file, split by prompt, so that no prompt is on both sides."""
+    wanted = {"pairs": ("prompt", "chosen", "rejected"), "labels": ("prompt", "text", "label")}[settings.data]
+    for number, row in enumerate(read_rows(path), 1):
+        if lacking := [name for name in wanted if name not in row]:
+            raise UserError(
+                f"{path}, row {number}: a row of {settings.data} has {', '.join(wanted)}, and this has no "
+                f"{lacking[0]!r}"
+            )
+        prompt = json.dumps(row["prompt"], ensure_ascii=False)
+        heldout = seed_of("held out", prompt) % HELD_OUT == 0
+        if heldout == (split == "heldout"):
+            yield {"id": row.get("id") or f"{seed_of(prompt):08x}", **row}
 
 
 def _evaluate(model: Path, heldout: Path, settings: RewardModel) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from r1data.sample import ask
 from r1data.select import pass_rates, select_problems
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import CHECKED_TASKS
-from r1rewards.core.store import read_rows, write_rows
+from r1rewards.core.store import read_rows, replacing, write_rows
 from r1train.evaluate import score_samples
-from r1train.job import JobSegment
-from r1train.recipe import Problems, RlStage, Sampling, Select
+from r1train.jobs import job_segments, prompt_files
+from r1train.recipe import Problems, RlStage, Sampling, Segment, Select
 from r1train.run import RunFolder
+from r1train.stages.fit import load_tokenizer
 from r1train.stages.reward_model import reward_model
 from r1train.stages.sft import choose
 from r1train.stages.train import train
@@ -22,6 +26,9 @@ from r1train.stages.train import train
 def run_rl(run: RunFolder, folder: Path, stage: RlStage) -> None:
     """Choose the prompts, train the reward models on training prompts only, then the policy."""
     chosen = None if stage.select is None else select(run, folder / "select", stage, stage.select)
+    files = prompt_files(folder.absolute(), stage)
+    for segment, file in zip(stage.segments, files, strict=True):
+        _write_prompts(run, folder, stage, segment, file, chosen)
     train(
         run,
         folder / "train",
@@ -29,7 +36,7 @@ def run_rl(run: RunFolder, folder: Path, stage: RlStage) -> None:
         kind="rl",
         model=run.model(stage.model),
         settings=stage,
-        segments=[_segment(run, folder, stage, number, chosen) for number in range(len(stage.segments))],
+        segments=job_segments(stage, files),
         variables=reward_models(run, folder, stage),
     )
 
@@ -79,27 +86,67 @@ def select(run: RunFolder, folder: Path, stage: RlStage, settings: Select) -> fr
     return frozenset(str(row["id"]) for row in read_rows(folder / "chosen" / "kept.parquet"))
 
 
-def _segment(
-    run: RunFolder, folder: Path, stage: RlStage, number: int, chosen: Collection[str] | None
-) -> JobSegment:
-    """A segment with its prompts written to a file: each row with the conversation that is asked."""
-    segment = stage.segments[number]
-    prompts = folder / "prompts" / f"segment-{number}.jsonl"
+def _write_prompts(
+    run: RunFolder,
+    folder: Path,
+    stage: RlStage,
+    segment: Segment,
+    file: Path,
+    chosen: Collection[str] | None,
+) -> None:
+    """The prompts of a segment, each row with the conversation that is asked, and a file of counts."""
     rows = [
         row | {"ask": ask(row, run.template)}
         for row in choose(run, segment.problems)
         if chosen is None or row["task"] not in CHECKED_TASKS or row["id"] in chosen
     ]
+    counts: dict[str, Any] = {"there": len(rows)}
+    if stage.rollout.max_prompt is not None:
+        rows = _short(run, rows, stage, stage.rollout.max_prompt)
+        counts["too_long"] = counts["there"] - len(rows)
+    if segment.mix is not None:
+        rows = weighted(rows, segment.mix, f"{folder.name}: {file.stem}")
     if not rows:
         raise UserError(
-            f"{folder.name}: segment {number} has no prompt left; see the ledger in {folder / 'select'}"
+            f"{folder.name}: {file.stem} has no prompt left; see the ledger in {folder / 'select'}"
         )
-    prompts.parent.mkdir(exist_ok=True)
-    write_rows(prompts, rows)
-    return JobSegment(
-        steps=segment.steps,
-        prompts=str(prompts),
-        rewards=segment.rewards or stage.rewards,
-        max_tokens=segment.max_tokens or stage.rollout.max_tokens,
-        refresh_reference=segment.reference == "refresh",
-    )
+    domains = Counter(row["domain"] for row in rows)
+    counts |= {"kept": len(rows), "domains": dict(domains)}
+    file.parent.mkdir(exist_ok=True)
+    write_rows(file, rows)
+    with replacing(file.with_suffix(".counts.json")) as part:
+        part.write_text(json.dumps(counts, indent=1))
+    if segment.mix is not None or counts.get("too_long"):
+        parts = ", ".join(f"{name} {number / len(rows):.0%}" for name, number in domains.most_common())
+        longer = (
+            f"; {counts['too_long']} are longer than rollout.max_prompt" if counts.get("too_long") else ""
+        )
+        run.progress.say(f"  {file.stem}: {len(rows)} prompts, {parts}{longer}")
+
+
+def _short(run: RunFolder, rows: list[dict[str, Any]], stage: RlStage, longest: int) -> list[dict[str, Any]]:
+    """The rows whose prompt has at most `longest` tokens in the chat template of the stage's model."""
+    tokenizer = load_tokenizer(run.model(stage.model).path)
+    return [
+        row
+        for row in rows
+        if len(tokenizer.apply_chat_template(row["ask"], add_generation_prompt=True, return_dict=False))
+        <= longest
+    ]
+
+
+def weighted(rows: list[dict[str, Any]], shares: Mapping[str, float], where: str) -> list[dict[str, Any]]:
+    """As many rows as can be had in these proportions of their domains, in order; none is taken twice."""
+    there = Counter(row["domain"] for row in rows)
+    for domain in shares:
+        if not there[domain]:
+            have = ", ".join(sorted(there))
+            raise UserError(f"{where}: mix names {domain!r}, and there is no such prompt; domains are {have}")
+    scale = min(there[domain] / share for domain, share in shares.items())
+    left = {domain: max(1, round(scale * share)) for domain, share in shares.items()}
+    kept = []
+    for row in rows:
+        if left.get(row["domain"], 0):
+            left[row["domain"]] -= 1
+            kept.append(row)
+    return kept

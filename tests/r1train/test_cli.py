@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_a_hub_id_offline_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_dry_run_prints_the_resolved_recipe_and_writes_nothing(
+def test_a_dry_run_prints_every_command_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -114,9 +115,41 @@ def test_a_dry_run_prints_the_resolved_recipe_and_writes_nothing(
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
-    recipe = yaml.safe_load(capsys.readouterr().out)
-    assert recipe["seed"] == 9 and list(recipe["stages"])[-1] == "4-all-scenarios-rl"
+    script = capsys.readouterr().out
+    stages = [line.split(":")[0] for line in script.splitlines() if line.startswith("# ")]
+    assert stages[1:] == [
+        "# 0-base",
+        "# 1-cold-start",
+        "# 2-reasoning-rl",
+        "# 3-rejection-sft",
+        "# 4-all-scenarios-rl/helpfulness",
+        "# 4-all-scenarios-rl/harmlessness",
+        "# 4-all-scenarios-rl",
+    ]
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0, "no script"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def call(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["r1train", "plan", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_a_plan_prints_its_table_its_warnings_and_the_resolved_recipe(plan: Callable[..., str]) -> None:
+    said = plan(str(RECIPES / "deepseek-r1"))
+    assert "GPU-hours" in said and "4-all-scenarios-rl  rl, verl" in said
+    assert "warning: run:runs/r1-zero: there is no finished run" in said
+    figures = json.loads(plan(str(RECIPES / "deepseek-r1"), "--json"))
+    assert figures["gpu_hours"] == pytest.approx(sum(row["gpu_hours"] for row in figures["rows"]))
+    recipe = yaml.safe_load(plan(TINY, "--set", "seed=9", "--resolved"))
+    assert recipe["seed"] == 9 and list(recipe["stages"])[-1] == "4-all-scenarios-rl"
 
 
 #: Runs a package as `python -m` does, and then says which of the heavy packages it has loaded.

@@ -273,7 +273,7 @@ main()
 """
 
 
-def test_a_dry_run_tells_it_beside_the_recipe_and_only_with_torch(tmp_path: Path) -> None:
+def test_a_dry_run_tells_it_beside_the_commands_and_only_with_torch(tmp_path: Path) -> None:
     recipe = str(RECIPES / "tiny")
     for command, lines in (
         (["-m", "r1train", "run", recipe, "--dry-run"], 1),
@@ -282,7 +282,7 @@ def test_a_dry_run_tells_it_beside_the_recipe_and_only_with_torch(tmp_path: Path
         ended = subprocess.run(
             [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-        assert ended.stdout == dump_recipe(tiny())
+        assert ended.stdout.startswith("# tiny: what `r1train run` would launch")
         assert len(ended.stderr.splitlines()) == lines
         assert not lines or ended.stderr.startswith("about ")
     assert not list(tmp_path.iterdir())

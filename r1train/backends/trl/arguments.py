@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ def common(job: Job) -> dict[str, Any]:
         "use_cpu": not gpu,
         "gradient_checkpointing": gpu,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a loss that is no number is to be seen, not smoothed away
         "save_strategy": "steps",
         "save_steps": job.save_steps,
         "save_total_limit": 2,
         "seed": job.seed,
         "data_seed": job.seed,
-        "report_to": "none",
+        "report_to": list(job.trackers) or "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": gpu,
         **job.native.get("args", {}),
@@ -51,7 +53,29 @@ def has_bfloat16() -> bool:
     return bool(torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def processes() -> int:
+    """How many processes share this job; accelerate says it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def accumulation(batch: int, micro_batch: int) -> tuple[int, int]:
-    """(micro batch, micro batches a step) that multiply to `batch`, the first at most `micro_batch`."""
-    micro = next(size for size in range(min(batch, micro_batch), 0, -1) if batch % size == 0)
-    return micro, batch // micro
+    """(micro batch, micro batches a step) of each process, which over all of them make up `batch`."""
+    share = batch // processes()
+    micro = next(size for size in range(min(share, micro_batch), 0, -1) if share % size == 0)
+    return micro, share // micro
+
+
+def adapters(job: Job) -> Any:
+    """The recipe's LoRA as TRL's trainers take it; None where all weights are trained."""
+    lora = job.optim.get("lora")
+    if lora is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=lora["rank"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=lora["targets"],
+        task_type="CAUSAL_LM",
+    )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
 from r1rewards.core.formats import dump_json
@@ -51,11 +53,13 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
     in the first line's company, so that whoever follows the file knows how long it will be.
 
     rollout  optimiser steps that share one rollout: a stop waits for its end, where a run can go on
+    recipe   the resolved recipe, of which every checkpoint gets a copy
     """
 
-    def __init__(self, output: Path, *, rollout: int = 1) -> None:
+    def __init__(self, output: Path, *, rollout: int = 1, recipe: str | None = None) -> None:
         self.output = output
         self.rollout = rollout
+        self.recipe = recipe
         self.extra: dict[str, Any] = {}
         self.stopping = False
         self._since = time.monotonic()
@@ -68,12 +72,13 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
         self.stopping = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.stopping and state.global_step % self.rollout == 0:
+        if state.global_step % self.rollout == 0 and _anywhere(self.stopping, args):
+            self.stopping = True
             control.should_save = control.should_training_stop = True
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:
-        if "loss" not in logs:
-            return  # the summary at the end of training
+        if "loss" not in logs or not state.is_world_process_zero:
+            return  # the summary at the end of training has no loss
         now = time.monotonic()
         line = {"step": state.global_step, "of": state.max_steps, "seconds": round(now - self._since, 3)}
         self._since = now
@@ -82,13 +87,28 @@ class Recorder(TrainerCallback):  # type: ignore[misc]
             file.write(dump_json(line) + b"\n")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # every process has written its part
+        if not state.is_world_process_zero:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        if self.recipe is not None:
+            shutil.copy(self.recipe, folder / "recipe.yaml")
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
             (folder / COMPLETE).touch()
         finally:
             os.close(descriptor)
+
+
+def _anywhere(told: bool, args: Any) -> bool:
+    """Whether any of the processes was told to stop: they save together or not at all."""
+    if not torch.distributed.is_initialized():
+        return told
+    flag = torch.tensor(int(told), device=args.device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
 
 
 def stopped(trainer: Any) -> bool:

@@ -32,7 +32,8 @@ def train(job: Job, *, resume: bool) -> None:
     output = Path(job.output)
     if not (resume and (output / "steps").exists()):  # else it was killed while it tidied up
         _train(job, output, resume=resume)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    if int(os.environ.get("RANK", "0")) == 0:
+        shutil.rmtree(output / "checkpoints", ignore_errors=True)
 
 
 def _train(job: Job, output: Path, *, resume: bool) -> None:
@@ -46,14 +47,28 @@ def _train(job: Job, output: Path, *, resume: bool) -> None:
     else:
         from r1train.backends.trl.reward import make_trainer
     trainer = make_trainer(job)
-    checkpoints.rewind(output, checkpoint)
+    if trainer.accelerator.is_main_process:
+        checkpoints.rewind(output, checkpoint)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if checkpoints.stopped(trainer):
         sys.exit(143)  # told to stop: a checkpoint is on the disk, and the run goes on from there
+    main = trainer.accelerator.is_main_process
     model = output / "model"
-    shutil.rmtree(model, ignore_errors=True)
-    trainer.save_model(str(model))
+    if main:
+        shutil.rmtree(model, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    adapted = trainer.accelerator.unwrap_model(trainer.model)
+    if hasattr(adapted, "merge_and_unload"):
+        if main:
+            adapted.merge_and_unload().save_pretrained(model)
+    else:
+        trainer.save_model(str(model))  # all processes take part: each may hold a shard
+    trainer.accelerator.wait_for_everyone()
+    if not main:
+        return
     trainer.processing_class.save_pretrained(model)
+    if job.recipe is not None:
+        shutil.copy(job.recipe, model / "recipe.yaml")
     with replacing(output / "steps") as part:  # written last: it says that the model is whole
         part.write_text(str(trainer.state.global_step))
 

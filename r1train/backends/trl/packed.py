@@ -174,6 +174,7 @@ def packable(model: Any) -> bool:
     """Whether `completion_logprobs` gives what this model does: plain attention and logits, on the CPU."""
     on_cpu = next(model.parameters()).device.type == "cpu"
     plain = all(getattr(model.config, name, None) is None for name in UNSUPPORTED)
+    plain = plain and not hasattr(model, "peft_config")  # adapters wrap the layers that are called here
     return on_cpu and plain and bool(model._supports_attention_backend)
 
 
@@ -206,7 +207,7 @@ def completion_logprobs(
     """Log-probabilities of every completion token, and the entropies of their distributions (no gradient).
 
     model        a causal language model of transformers for which `packable` holds
-    pairs        (prompt tokens, completion tokens); neither may be empty
+    pairs        (prompt tokens, completion tokens); no prompt may be empty
     temperature  what the logits are divided by
 
     Returns two tensors of shape (pairs, longest completion), zero beyond a completion's end.
@@ -224,17 +225,18 @@ def completion_logprobs(
         targets += completion
         owners += [member] * len(completion)
         offsets += range(len(completion))
-    places, asked = torch.unique(torch.tensor(sources, device=device), return_inverse=True)
+    # of a batch that is masked as a whole nothing is asked: an empty list says no type
+    places, asked = torch.unique(torch.tensor(sources, dtype=torch.long, device=device), return_inverse=True)
     hidden = hidden_states(model, trie)
     chosen, spread = chosen_logprobs(
         hidden.index_select(0, places),
         model.get_output_embeddings(),
         asked,
-        torch.tensor(targets, device=device),
+        torch.tensor(targets, dtype=torch.long, device=device),
         temperature=temperature,
         entropy=entropy,
     )
     shape = (len(pairs), max(len(completion) for _, completion in pairs))
-    where = (torch.tensor(owners, device=device), torch.tensor(offsets, device=device))
+    where = tuple(torch.tensor(rows, dtype=torch.long, device=device) for rows in (owners, offsets))
     logprobs = torch.zeros(shape, device=device).index_put(where, chosen)
     return logprobs, None if spread is None else torch.zeros(shape, device=device).index_put(where, spread)

@@ -65,20 +65,17 @@ def make_trainer(job: Job) -> Trainer:
     pack(model)
     rows = list(read_rows(str(job.data)))
     cuts: list[int] = []
-    micro, steps = accumulation(job.optim["batch_size"], job.optim["micro_batch"])
-    settings = {
-        **common(job),
-        "num_train_epochs": job.optim["epochs"],
-        "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": steps,
-    }
 
     def ids(prompt: Any, text: str) -> list[int]:
         tokens, cut = encode(tokenizer, prompt, text, job.optim["max_length"])
         cuts.append(cut)
         return tokens
 
-    shared = {"model": model, "processing_class": tokenizer, "callbacks": [Recorder(Path(job.output))]}
+    shared = {
+        "model": model,
+        "processing_class": tokenizer,
+        "callbacks": [Recorder(Path(job.output), recipe=job.recipe)],
+    }
     if job.kind == "pairs":
         data = [
             {
@@ -88,18 +85,29 @@ def make_trainer(job: Job) -> Trainer:
             for row in rows
         ]
         _tell(cuts, job)
-        config = RewardConfig(**settings, max_length=None, disable_dropout=True)
+        config = RewardConfig(**settings(job), max_length=None, disable_dropout=True)
         return RewardTrainer(args=config, train_dataset=Dataset.from_list(data), **shared)
     labelled: list[dict[str, Any]] = [
         {"input_ids": ids(row["prompt"], row["text"]), "labels": int(row["label"])} for row in rows
     ]
     _tell(cuts, job)
     return PointwiseTrainer(
-        args=TrainingArguments(**settings, remove_unused_columns=False),
+        args=TrainingArguments(**settings(job), remove_unused_columns=False),
         train_dataset=Dataset.from_list(labelled),
         data_collator=DataCollatorWithPadding(tokenizer),
         **shared,
     )
+
+
+def settings(job: Job) -> dict[str, Any]:
+    """The job as the arguments that both kinds of trainer share."""
+    micro, steps = accumulation(job.optim["batch_size"], job.optim["micro_batch"])
+    return {
+        **common(job),
+        "num_train_epochs": job.optim["epochs"],
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": steps,
+    }
 
 
 def _tell(cuts: list[int], job: Job) -> None:

@@ -14,12 +14,15 @@ ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = Path(os.environ.get("R1KIT_BACKENDS", ROOT / ".backends"))
 
 
-def run_in(trainer: str, *arguments: object) -> Any:
-    """What `in_TRAINER.py` prints in that trainer's environment; skips the test where there is none."""
+def run_in(trainer: str, *arguments: object, script: Path | None = None) -> Any:
+    """What `in_TRAINER.py` prints in that trainer's environment; skips the test where there is none.
+
+    script  another one than that beside this file
+    """
     python = ENVIRONMENTS / trainer / "bin" / "python"
     if not python.exists():
         pytest.skip(f"there is no environment {ENVIRONMENTS / trainer}; `make test-backends` makes it")
-    argv = [python, Path(__file__).with_name(f"in_{trainer}.py"), *arguments]
+    argv = [python, script or Path(__file__).with_name(f"in_{trainer}.py"), *arguments]
     done = subprocess.run(
         list(map(str, argv)),
         capture_output=True,

@@ -28,12 +28,7 @@ with open(sys.argv[1], "a", buffering=1) as file:
 def launch(script: str, folder: Path, **env: str) -> list[Any]:
     seen: list[Any] = []
     argv = [sys.executable, "-c", script, str(folder / "metrics.jsonl")]
-    run(
-        Launch(argv, env),
-        log=folder / "log",
-        metrics=folder / "metrics.jsonl",
-        on_metrics=seen.append,
-    )
+    run([Launch(argv, env)], folder, resume=False, on_metrics=seen.append)
     return seen
 
 
@@ -63,7 +58,7 @@ def test_a_failure_is_one_sentence_with_the_log(tmp_path: Path, script: str, tol
     with pytest.raises(TrainerError) as failed:
         launch(script, tmp_path)
     said = str(failed.value)
-    assert told in said and str(tmp_path / "log") in said and "\n" not in said
+    assert told in said and str(tmp_path / "trainer.log") in said and "\n" not in said
 
 
 def test_a_users_mistake_is_told_as_the_trainer_told_it(tmp_path: Path) -> None:
@@ -99,7 +94,7 @@ from pathlib import Path
 from r1train.backends import Launch
 from r1train.backends.runner import run
 launch = Launch([sys.executable, "-c", {"import os, time; " + child!r}])
-run(launch, log=Path({str(tmp_path / "log")!r}), metrics=Path("none"), on_metrics=print)
+run([launch], Path({str(tmp_path)!r}), resume=False, on_metrics=print)
 """
     process = subprocess.Popen([sys.executable, "-c", parent])
     while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith(".")):
@@ -135,7 +130,8 @@ def test_the_shipped_backend_is_found_and_refuses_keys_it_does_not_know(tmp_path
         seed=1,
         template="think-answer",
         save_steps=1,
-        optim={},
+        optim={"beta": 0.001},
+        rollout={"questions": 2, "group": 2, "minibatches": 1},
         segments=(JobSegment(3, "p", "r", 5, True), JobSegment(4, "p", "r", 5, False)),
         native={"arguments": {}},
     )
@@ -145,5 +141,6 @@ def test_the_shipped_backend_is_found_and_refuses_keys_it_does_not_know(tmp_path
     backend = get_backend("trl")
     [problem] = backend.check(job)
     assert "no key 'arguments'" in problem
-    assert "--resume" in backend.launch(job, tmp_path / "job.json", resume=True).argv
-    assert "--resume" not in backend.launch(job, tmp_path / "job.json", resume=False).argv
+    [again] = backend.launch(job, tmp_path / "job.json", resume=True)
+    [fresh] = backend.launch(job, tmp_path / "job.json", resume=False)
+    assert again.argv == [*fresh.argv, "--resume"]

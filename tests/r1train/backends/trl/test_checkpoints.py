@@ -73,7 +73,7 @@ def test_nothing_recorded_is_nothing_to_drop(tmp_path: Path) -> None:
 def test_the_recorder_writes_finite_short_lines_and_marks_checkpoints(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     recorder.extra = {"segment": 1}
-    state = SimpleNamespace(global_step=4, max_steps=9)
+    state = SimpleNamespace(global_step=4, max_steps=9, is_world_process_zero=True)
     logs: dict[str, Any] = {
         "loss": 0.5,
         "rewards/math/mean": 1.0,

@@ -325,14 +325,44 @@ def test_the_reference_is_refreshed_saved_and_restored(
 
 
 def test_questions_come_in_whole_epochs_and_in_the_same_order(segments: Job) -> None:
-    from r1train.backends.trl.grpo import questions
+    from r1train.backends.questions import questions
 
-    asked = questions(segments)
-    assert len(asked) == 4 * QUESTIONS
-    ids = [json.loads(row["row"])["id"] for row in asked]
-    assert sorted(ids[:3]) == sorted(ids[4:7]) == ["p0", "p1", "p2"]
-    assert asked == questions(segments)
-    assert asked != questions(replace(segments, seed=6))
+    first, second = questions(segments, 0), questions(segments, 1)
+    assert len(first) == len(second) == 2 * QUESTIONS
+    assert sorted(row["id"] for row in first[:3]) == sorted(row["id"] for row in second[:3])
+    assert sorted(row["id"] for row in first[:3]) == ["p0", "p1", "p2"]
+    assert first == questions(segments, 0)
+    assert first + second != questions(other := replace(segments, seed=6), 0) + questions(other, 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "total", "masked"),
+    [
+        ({"truncated": "score"}, "scored", False),
+        ({"truncated": "zero"}, 0.0, False),
+        ({"truncated": "mask"}, "scored", True),
+        ({"truncated": "zero", "truncated_in": {"math": "mask"}}, "scored", True),
+        ({"truncated": "mask", "truncated_in": {"math": "score"}}, "scored", False),
+    ],
+)
+def test_a_response_that_was_cut_is_scored_worth_nothing_or_masked(
+    job: Job, rules: dict[str, Any], total: float | str, masked: bool
+) -> None:
+    """All prompts are of the domain math; a random model seldom ends within the tokens that it may write."""
+    segment = replace(job.segments[0], steps=1, max_tokens=6)
+    trainer = make(replace(job, rollout={**job.rollout, **rules}, segments=(segment,)))
+    seen = watch(trainer)
+    trainer.train()
+    rows = rollouts(job)[1]
+    cut = [row["finish_reason"] == "length" for row in rows]
+    assert any(cut), "no response was cut: nothing was tested"
+    for row, was_cut in zip(rows, cut, strict=True):
+        if was_cut and total == 0.0:
+            assert (row["reward"], row["status"]) == (0.0, "ok")
+        elif row["status"] == "ok":
+            assert row["reward"] == pytest.approx(lot(row["response"]) / 255 + 0.5)
+    lengths = [int(mask.sum()) for batch in seen[1]["batches"] for mask in batch["completion_mask"]]
+    assert lengths.count(0) == (sum(cut) if masked else 0)
 
 
 def test_a_stop_inside_a_rollout_waits_for_its_end(job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,23 @@ def test_a_resumed_training_ends_where_a_whole_one_does(job: Job, monkeypatch: p
         torch.testing.assert_close(value, whole[name])
     steps = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2]
+
+
+def test_rows_laid_end_to_end_give_the_loss_that_they_give_alone(job: Job) -> None:
+    """Packed sequences hold several rows; each of them sees only itself."""
+    from r1train.backends.trl.sft import make_trainer, rows_of
+
+    packed = make_trainer(replace(job, optim={**job.optim, "packing": "best-fit", "batch_size": 1}))
+    plain = make_trainer(job)
+    assert len(packed.train_dataset) < len(plain.train_dataset)
+    given: list[Any] = []
+    for batch in packed.get_train_dataloader():
+        given += [(ids.tolist(), labels.tolist()) for ids, labels in rows_of(batch)]
+    alone = [(row["input_ids"], row["labels"]) for row in plain.train_dataset]
+    assert sorted(ids for ids, _ in given) == sorted(ids for ids, _ in alone)
+    batch = next(iter(packed.get_train_dataloader()))
+    rows = [{"input_ids": i.tolist(), "labels": labels.tolist()} for i, labels in rows_of(batch)]
+    with torch.no_grad():
+        together = packed.compute_loss(packed.model, dict(batch))
+        apart = plain.compute_loss(plain.model, plain.data_collator(rows))
+    assert float(together) == pytest.approx(float(apart), rel=1e-5)
