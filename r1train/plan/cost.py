@@ -67,7 +67,8 @@ def rows(recipe: Recipe) -> Iterator[Row]:
     for path, work in count(recipe).items():
         name, step = path.split("/", 1)
         stage = recipe.stages.get(name)
-        model, settings = "$base", None  # type: str, Any
+        model = "$base"
+        settings: Any = None
         if isinstance(stage, RlStage) and step.startswith("reward-models/"):
             settings = stage.reward_models[step.split("/")[1]]
             model = settings.model

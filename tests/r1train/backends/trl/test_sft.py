@@ -158,3 +158,24 @@ def test_rows_laid_end_to_end_give_the_loss_that_they_give_alone(job: Job) -> No
         together = packed.compute_loss(packed.model, dict(batch))
         apart = plain.compute_loss(plain.model, plain.data_collator(rows))
     assert float(together) == pytest.approx(float(apart), rel=1e-5)
+
+
+def test_adapters_are_trained_alone_and_end_inside_the_model(job: Job) -> None:
+    from safetensors.torch import load_file
+
+    from r1train.backends.trl.main import train
+
+    pytest.importorskip("peft")
+    lora = {"rank": 2, "alpha": 4.0, "dropout": 0.0, "targets": "all-linear"}
+    job = replace(job, optim=job.optim | {"lora": lora})
+    Path(job.output).mkdir()
+    train(job, resume=False)
+    before = load_file(Path(job.model) / "model.safetensors")
+    after = load_file(Path(job.output) / "model" / "model.safetensors")
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert set(after) == set(before)
+    assert changed and all("_proj." in name for name in changed)
+    for name in changed:
+        difference = (after[name] - before[name]).double()
+        assert torch.linalg.matrix_rank(difference, rtol=1e-3) <= 2
+    assert mean_loss(f"{job.output}/model") < mean_loss(job.model)
