@@ -75,7 +75,8 @@ def test_processes_grade_as_one_does(tmp_path: Path, spec: Path) -> None:
     one = score_file(tmp_path / "in.jsonl", spec, tmp_path / "one.jsonl", workers=1)
     three = score_file(tmp_path / "in.jsonl", spec, tmp_path / "three.jsonl", workers=3)
     assert graded(tmp_path / "one.jsonl") == graded(tmp_path / "three.jsonl")
-    assert one.to_dict() == three.to_dict()
+    # which rows were slow depends on what else the machine does
+    assert one.to_dict() | {"slowest": []} == three.to_dict() | {"slowest": []}
     with load_spec(spec) as loaded:  # and as the engine does without a file
         totals = [score.total for score in loaded.score(read_rows(tmp_path / "in.jsonl"))]
     assert totals == [row["reward"] for row in read_rows(tmp_path / "three.jsonl")]
