@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from r1train.models import resolve_model
-from r1train.recipe import PretrainStage, Recipe
+from r1train.recipe import Recipe
 from r1train.work import Work, count
 
 # Shares of the probe's rate that a run reaches. Measured on 2 idle cores with bfloat16 and SmolLM2-135M, for
@@ -168,10 +168,10 @@ class Shape:
 
 def base_shape(recipe: Recipe) -> Shape | None:
     """The base model's shape, the model fetched if need be; None where `read_shape` has none."""
-    for stage in recipe.stages.values():
-        if isinstance(stage, PretrainStage):
-            hidden = stage.hidden
-            return Shape(hidden, 4 * hidden, stage.layers, hidden, hidden, stage.vocabulary)
+    if (made := recipe.pretraining) is not None:
+        stage = made[1]
+        hidden = stage.hidden
+        return Shape(hidden, 4 * hidden, stage.layers, hidden, hidden, stage.vocabulary)
     config = json.loads((resolve_model(recipe.model) / "config.json").read_text())
     return read_shape(config.get("text_config", config))
 

@@ -80,16 +80,19 @@ def planned_jobs(recipe: Recipe, folder: Path) -> Iterator[tuple[str, Job]]:
     """Every job of a run in `folder`, each with its backend's name; nothing of it need exist yet."""
     for name, stage in recipe.stages.items():
         here = folder.absolute() / name
-        if isinstance(stage, PretrainStage):
-            model, data = str(here / "start" / "model"), here / "dataset" / "tokens.jsonl"
+        if isinstance(stage, PretrainStage | SftStage):
+            if isinstance(stage, PretrainStage):
+                model = str(here / "start" / "model")
+            else:
+                model = model_path(recipe, folder, stage.model)
             job = make_job(
-                recipe, here / "train", stage=name, kind="pretrain", model=model, settings=stage, data=data
-            )
-            yield backend_name(recipe, stage), job
-        elif isinstance(stage, SftStage):
-            model, data = model_path(recipe, folder, stage.model), here / "dataset" / "tokens.jsonl"
-            job = make_job(
-                recipe, here / "train", stage=name, kind="sft", model=model, settings=stage, data=data
+                recipe,
+                here / "train",
+                stage=name,
+                kind=stage.kind,
+                model=model,
+                settings=stage,
+                data=here / "dataset" / "tokens.jsonl",
             )
             yield backend_name(recipe, stage), job
         elif isinstance(stage, RlStage):
@@ -129,8 +132,8 @@ def model_path(recipe: Recipe, folder: Path, reference: str) -> str:
     """Where the model that a recipe names will be; the name itself, where it is the hub's or a folder."""
     folder = folder.absolute()
     if reference == "$base":
-        made = next((name for name, s in recipe.stages.items() if s.kind == "pretrain"), None)
-        return str(folder / made / "train" / "model") if made else recipe.model
+        made = recipe.pretraining
+        return recipe.model if made is None else str(folder / made[0] / "train" / "model")
     if reference.startswith("$stage."):
         return str(folder / reference.removeprefix("$stage.") / "train" / "model")
     return reference

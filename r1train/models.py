@@ -43,7 +43,7 @@ def resolve_model(name: str | Path) -> Path:
 
 def is_here(recipe: Recipe) -> bool:
     """Whether the recipe's base model needs nothing from the network."""
-    made = any(stage.kind == "pretrain" for stage in recipe.stages.values())
+    made = recipe.pretraining is not None
     return made or recipe.model in PACKAGED or Path(recipe.model).expanduser().is_dir()
 
 

@@ -413,6 +413,12 @@ class Recipe(Keys):
     evaluation: Evaluation
     stages: dict[str, Stage]
 
+    @property
+    def pretraining(self) -> tuple[str, PretrainStage] | None:
+        """The stage that makes `$base`, after its name; None where `$base` is the recipe's `model`."""
+        stages = ((name, stage) for name, stage in self.stages.items() if isinstance(stage, PretrainStage))
+        return next(stages, None)
+
     @model_validator(mode="after")
     def _models_exist(self) -> Recipe:
         seen: list[str] = []

@@ -146,9 +146,8 @@ class RunFolder:
     def base(self) -> Model:
         """`$base`: the recipe's model, or what its pre-training stage made."""
         if self._base is None:
-            made = next((name for name, s in self.recipe.stages.items() if s.kind == "pretrain"), None)
-            if made is not None:
-                self._base = self._trained(made)
+            if (made := self.recipe.pretraining) is not None:
+                self._base = self._trained(made[0])
             else:
                 path = resolve_model(self.recipe.model)
                 self._base = Model(path, self.recipe.model, str(path))
@@ -181,7 +180,7 @@ class RunFolder:
 
     def warm_up(self) -> None:
         """Begin to load the engine early, where the base model is there from the start."""
-        if all(stage.kind != "pretrain" for stage in self.recipe.stages.values()):
+        if self.recipe.pretraining is None:
             self.engines.start(self.base.path)
 
     def close(self) -> None:

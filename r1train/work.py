@@ -210,8 +210,8 @@ def _data(recipe: Recipe) -> Iterator[DataStage]:
 
 def _length(recipe: Recipe, model: str, max_tokens: int) -> float:
     """The expected length of a response of a model that a recipe names."""
-    pretrained = any(isinstance(stage, PretrainStage) for stage in recipe.stages.values())
-    trained = model.startswith(("$stage.", "run:")) or (model == "$base" and pretrained)
+    made_here = model == "$base" and recipe.pretraining is not None
+    trained = made_here or model.startswith(("$stage.", "run:"))
     return response_length(max_tokens, trained=trained)
 
 

@@ -43,8 +43,8 @@ def size_of(recipe: Recipe, model: str) -> Size | None:
         stage = recipe.stages[model.removeprefix("$stage.")]
         return size_of(recipe, getattr(stage, "model", "$base"))
     if model == "$base":
-        made = next((s for s in recipe.stages.values() if isinstance(s, PretrainStage)), None)
-        return _made(made) if made is not None else _named(recipe.model)
+        made = recipe.pretraining
+        return _named(recipe.model) if made is None else _made(made[1])
     if model.startswith("run:"):
         there = sorted(Path(model.removeprefix("run:")).glob("*/train/model/config.json"))
         return read_size(json.loads(there[-1].read_text())) if there else size_of(recipe, "$base")
