@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from r1rewards.core.errors import UserError
+from r1rewards.core.processes import cores
 from r1rewards.spec import load_spec
 
 #: What the extras bring: without it the command named does not work, everything else does.
@@ -64,10 +64,8 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """What was found, one thing at a time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding(
-        "machine", True, f"{platform.system()} {platform.machine()}, {cores} cores for this process"
-    )
+    machine = f"{platform.system()} {platform.machine()}"
+    yield Finding("machine", True, f"{machine}, {cores()} cores for this process")
     yield Finding("python", True, platform.python_version())
     for reward, row, good, bad in _TRIALS:
         yield _try(reward, row, good, bad)

@@ -8,7 +8,6 @@ than a process will do. What is killed is an error, never a 0. The built-in rewa
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import Any
 
 from r1rewards.core.errors import GraderError
 from r1rewards.core.formats import dump_json, load_json
+from r1rewards.core.processes import cores
 from r1rewards.core.reward import Reward, Sample, Scope
 from r1rewards.core.template import Trace
 from r1rewards.core.verdict import Verdict
@@ -37,8 +37,9 @@ class Isolated(Reward):
         self.scope = scope or kind.scope
         made = [f"{kind.__module__}:{kind.__qualname__}", dict(options), self.scope]
         self._made = dump_json(made).decode()
-        size = len(os.sched_getaffinity(0))
-        self._workers = Workers("r1rewards.isolated:check", size=size, deadline_s=deadline_s, memory_mb=8192)
+        self._workers = Workers(
+            "r1rewards.isolated:check", size=cores(), deadline_s=deadline_s, memory_mb=8192
+        )
 
     def check_many(self, samples: Sequence[Sample]) -> list[Verdict]:
         calls = [(self._made, sys.path, asdict(sample)) for sample in samples]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from r1rewards.core.processes import cores
 from r1train.models import resolve_model
 from r1train.recipe import Recipe
 from r1train.work import Work, count
@@ -246,5 +246,5 @@ def _machine(recipe: Recipe) -> str:
 
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
-    cores = recipe.threads or len(os.sched_getaffinity(0))
-    return "1 core" if cores == 1 else f"{cores} cores"
+    used = recipe.threads or cores()
+    return "1 core" if used == 1 else f"{used} cores"

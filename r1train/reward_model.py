@@ -9,7 +9,6 @@ labels (harmlessness), and what comes out is measured on the other, beside chanc
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Scope
+from r1rewards.core.rows import drawn_hash
 from r1rewards.core.store import Step, read_rows, replacing, write_rows
 from r1rewards.core.template import TEMPLATES, Template
 from r1rewards.judge.evaluate import Report, by_reward_model, evaluate, length_matched
@@ -146,8 +146,7 @@ def _shown(read: Labelled, scope: Scope, template: Template) -> Iterator[dict[st
 
 def _part(row: Mapping[str, Any], seed: int) -> float:
     """A number from 0 to 1 that rows of the same prompt share."""
-    key = f"{seed} {prompt_key(row)}".encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64
+    return drawn_hash(f"{seed} {prompt_key(row)}".encode()) / 2**64
 
 
 def _train(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from r1rewards.code.limits import Limits
 from r1rewards.code.server import POOL
 from r1rewards.code.task import Task
 from r1rewards.core.errors import GraderError, UserError
+from r1rewards.core.processes import cores
 from r1rewards.core.reward import Reward, Sample
 from r1rewards.core.verdict import Verdict, timed
 
@@ -129,7 +129,7 @@ def _check_many(
     items: Iterable[tuple[str, Mapping[str, Any]]], cutoff: Cutoff, workers: int | None, **options: Any
 ) -> list[Verdict]:
     _tier(options["isolation"])
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     verdicts: dict[int, Verdict] = {}
     running: dict[Future[Verdict], int] = {}
 

@@ -23,6 +23,7 @@ from r1rewards.code.cutoff import Cutoff
 from r1rewards.code.limits import Limits
 from r1rewards.code.meter import PATIENCE
 from r1rewards.core.errors import GraderError, UserError
+from r1rewards.core.processes import cores
 
 TIERS = {
     "A": "namespaces, seccomp and Landlock; no network, a root of its own, nothing survives",
@@ -173,7 +174,7 @@ class Server:
 
 
 def _turns() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(2 * len(os.sched_getaffinity(0)))
+    return threading.BoundedSemaphore(2 * cores())
 
 
 class Pool:

@@ -64,6 +64,11 @@ def derived_name(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
+def drawn_hash(content: bytes) -> int:
+    """64 bits that depend on the content alone, to draw rows by."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+
+
 def messages(prompt: str | list[Message]) -> list[Message]:
     """A prompt as messages; a bare string is one user turn."""
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt

@@ -9,7 +9,6 @@ good; `r1rewards.judge.measure` compares it with what people said, beside the ba
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from r1rewards.core.reward import Sample, Scope
-from r1rewards.core.rows import conversation_of
+from r1rewards.core.rows import conversation_of, drawn_hash
 from r1rewards.core.template import TEMPLATES, Template
 from r1rewards.core.verdict import Verdict
 from r1rewards.judge import Asking, Criterion, Pair, compare, judged
@@ -219,7 +218,7 @@ def _turns(row: Row) -> bool:
 
 
 def _hash(row: Row, what: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{what} {row['uid']}".encode(), digest_size=8).digest())
+    return drawn_hash(f"{what} {row['uid']}".encode())
 
 
 def _twos(values: Sequence[float | None]) -> list[tuple[float | None, float | None]]:

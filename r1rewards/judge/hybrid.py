@@ -15,7 +15,6 @@ rows keep the rule's value; where the judge disagrees, `r1rewards score` and the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from r1rewards.core.errors import UserError
 from r1rewards.core.formats import dump_json
 from r1rewards.core.reward import Reward, Sample, Scope
+from r1rewards.core.rows import drawn_hash
 from r1rewards.core.verdict import Verdict
 from r1rewards.spec import make_reward
 
@@ -72,7 +72,7 @@ class HybridReward(Reward):
 
     def _audits(self, sample: Sample) -> bool:
         key = dump_json([list(sample.prompt), str(sample.reference), sample.text])
-        return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) < self.audit * 2**64
+        return drawn_hash(key) < self.audit * 2**64
 
     def close(self) -> None:
         self.rule.close()
