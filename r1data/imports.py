@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from r1data.align import laid_out
 from r1data.flat import flat_row
-from r1data.turns import laid_out
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import derived_name
 from r1rewards.core.settings import suggest

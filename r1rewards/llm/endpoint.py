@@ -18,16 +18,16 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from r1rewards.core.errors import UserError
 from r1rewards.core.template import TEMPLATES, Template
 from r1rewards.llm import Completion, EndpointError, Request, RequestsFailed
+from r1rewards.llm.servers import LONGEST_PAUSE_S, Failure, Pool, Server, Stopped
 
 if TYPE_CHECKING:
     import httpx
@@ -36,108 +36,16 @@ Read = TypeVar("Read")
 
 _log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
+FIRST_PAUSE_S = 0.5
 CONNECT_TIMEOUT_S = 10.0
 #: The longest reply that is read; one without end must not fill the memory.
 LONGEST_REPLY_BYTES = 64 << 20
 #: So many refusals without a single answer are no matter of single requests.
 REFUSALS = 8
-#: Failures without an answer between, after which they are the server's.
-_FAILURES = 3
 _PASSING = frozenset({408, 409, 425, 429, *range(500, 600)})
 _OVERLOADED = frozenset({429, 502, 503, 504})
 _OF_REQUEST = frozenset({400, 413, 422})
 _TOO_LONG = ("context length", "context_length", "maximum model length", "max_model_len", "too long")
-
-
-class _Stopped(Exception):
-    """Whoever asked has gone."""
-
-
-@dataclass(slots=True)
-class _Server:
-    url: str
-    in_flight: int = 0
-    failures: int = 0
-    failed_at: float = 0.0
-    reason: str = ""
-    rests: bool = False
-    rests_until: float = 0.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether it may be asked: after a rest one request at a time, until it answers."""
-        return not self.rests or (not self.in_flight and self.rests_until <= time.monotonic())
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """What went wrong with a try that is worth another.
-
-    of_server  it is no matter of this one request
-    rest_s     how long the server asks to be left alone
-    """
-
-    reason: str
-    of_server: bool = False
-    rest_s: float | None = None
-
-
-@dataclass(slots=True)
-class _Pool:
-    """The servers, and whose turn it is."""
-
-    servers: list[_Server]
-    first_pause_s: float
-    tries: int
-    changed: threading.Condition = field(default_factory=threading.Condition)
-    stopped: bool = False
-
-    def take(self) -> _Server:
-        with self.changed:
-            while not self.stopped:
-                if all(server.failures >= self.tries for server in self.servers):
-                    said = "; ".join(server.reason for server in self.servers)
-                    raise EndpointError(f"no server answers ({said}); start one, then run the same again")
-                ready = [server for server in self.servers if server.ready]
-                if ready:
-                    server = min(ready, key=lambda one: (one.in_flight, one.failures))
-                    server.in_flight += 1
-                    return server
-                wakes = [one.rests_until for one in self.servers if not one.in_flight]
-                self.changed.wait(max(0.01, min(wakes) - time.monotonic()) if wakes else None)
-        raise _Stopped
-
-    def give_back(self, server: _Server, asked_at: float, failure: _Failure | None) -> None:
-        """Note how it went."""
-        with self.changed:
-            server.in_flight -= 1
-            if failure is None:
-                server.failures, server.rests = 0, False
-            elif asked_at >= server.failed_at:  # those that were in flight beside a failure are the same one
-                server.reason = failure.reason
-                server.failures += 1
-                if failure.of_server or server.failures >= _FAILURES:
-                    server.rests, server.failed_at = True, time.monotonic()
-                    pause = self.pause_s(server.failures - 1) if failure.rest_s is None else failure.rest_s
-                    server.rests_until = server.failed_at + min(pause, LONGEST_PAUSE_S)
-            self.changed.notify_all()
-
-    def pause_s(self, failures: int) -> float:
-        """How long to wait after so many failures before the last one."""
-        return random.uniform(0.5, 1) * min(LONGEST_PAUSE_S, self.first_pause_s * 2.0**failures)
-
-    def wait(self, seconds: float) -> None:
-        """Let that time pass, or less where nobody waits for the answer any more."""
-        until = time.monotonic() + seconds
-        with self.changed:
-            while not self.stopped and (left := until - time.monotonic()) > 0:
-                self.changed.wait(left)
-
-    def stop(self) -> None:
-        with self.changed:
-            self.stopped = True
-            self.changed.notify_all()
 
 
 class Endpoint:
@@ -224,7 +132,7 @@ class Endpoint:
                     return
                 try:
                     landed.put((index, self._completion(calls[index], pool)))
-                except _Stopped:
+                except Stopped:
                     return
                 except Exception as error:  # noqa: BLE001 - raised where the completions are awaited
                     landed.put((index, error))
@@ -251,8 +159,8 @@ class Endpoint:
         if failures:
             raise RequestsFailed(failures, len(calls))
 
-    def _pool(self) -> _Pool:
-        return _Pool([_Server(url) for url in self._urls], self._first_pause_s, self._tries)
+    def _pool(self) -> Pool:
+        return Pool([Server(url) for url in self._urls], self._first_pause_s, self._tries)
 
     def _call(self, request: Request) -> _Call:
         sampling = request.sampling
@@ -269,7 +177,7 @@ class Endpoint:
             return _Call("/completions", {**body, "prompt": prompt})
         return _Call("/chat/completions", {**body, "messages": prompt}, request.schema)
 
-    def _completion(self, call: _Call, pool: _Pool) -> Completion:
+    def _completion(self, call: _Call, pool: Pool) -> Completion:
         try:
             if call.schema is None or not self._takes_schemas:
                 return self._ask(call.without_schema(), pool, self._read)
@@ -287,7 +195,7 @@ class Endpoint:
     def _read(self, reply: Mapping[str, Any]) -> Completion:
         return _completion(reply, self._template)
 
-    def _ask(self, call: _Call, pool: _Pool, read: Callable[[Mapping[str, Any]], Read]) -> Read:
+    def _ask(self, call: _Call, pool: Pool, read: Callable[[Mapping[str, Any]], Read]) -> Read:
         """What the reply to one call holds, after as many tries as it takes."""
         reason = ""
         for number in range(self._tries):
@@ -295,10 +203,10 @@ class Endpoint:
             asked_at, failure = time.monotonic(), None
             try:
                 reply = self._send(server.url, call, read)
-                failure = reply if isinstance(reply, _Failure) else None
+                failure = reply if isinstance(reply, Failure) else None
             finally:
                 pool.give_back(server, asked_at, failure)
-            if not isinstance(reply, _Failure):
+            if not isinstance(reply, Failure):
                 return reply
             reason = reply.reason
             elsewhere = reply.of_server and len(pool.servers) > 1
@@ -308,7 +216,7 @@ class Endpoint:
                 )
         raise _Failed(f"{reason}, {self._tries} times")
 
-    def _send(self, url: str, call: _Call, read: Callable[[Mapping[str, Any]], Read]) -> Read | _Failure:
+    def _send(self, url: str, call: _Call, read: Callable[[Mapping[str, Any]], Read]) -> Read | Failure:
         """What the reply holds, or what is wrong."""
         import httpx
 
@@ -316,13 +224,13 @@ class Endpoint:
             response, content = self._fetch(url + call.path, call.whole_body())
         except httpx.HTTPError as error:
             absent = isinstance(error, httpx.TimeoutException | httpx.ConnectError)
-            return _Failure(f"{url}: {type(error).__name__} ({error})", of_server=absent)
+            return Failure(f"{url}: {type(error).__name__} ({error})", of_server=absent)
         except RuntimeError:  # the client was closed: whoever asked has gone
-            raise _Stopped from None
+            raise Stopped from None
         status = response.status_code
         said = " ".join(content.decode(errors="replace").split())[:200] or response.reason_phrase
         if status in _PASSING:
-            return _Failure(f"{url}: status {status} ({said})", status in _OVERLOADED, _retry_after(response))
+            return Failure(f"{url}: status {status} ({said})", status in _OVERLOADED, _retry_after(response))
         if status in _OF_REQUEST:
             if any(sign in content.decode(errors="replace").lower() for sign in _TOO_LONG):
                 raise _TooLong(f"{url}: the prompt is too long")
@@ -332,11 +240,11 @@ class Endpoint:
         try:
             reply = json.loads(content)
         except (ValueError, RecursionError):
-            return _Failure(f"{url}: the reply is not JSON")
+            return Failure(f"{url}: the reply is not JSON")
         try:
             return read(reply)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError):
-            return _Failure(f"{url}: the reply holds no completion")
+            return Failure(f"{url}: the reply holds no completion")
 
     def _fetch(self, url: str, body: Mapping[str, Any] | None) -> tuple[httpx.Response, bytes]:
         """The response and its body, which may come in drops: the time-out is for all of it."""
