@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +46,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     parts += [f"{no_data} without test data (R1KIT_DATA={DATA})"] * bool(no_data)
     parts += [f"{len(skipped) - no_data} skipped for other reasons"] * (len(skipped) > no_data)
     terminalreporter.write_line(f"left out: {', '.join(parts) or 'nothing'}")
+
+
+#: A command called with its arguments: exit status, output, error output.
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[str], Command]:
+    """`command("r1data")` is that command line as a function."""
+
+    def of(name: str) -> Command:
+        main = importlib.import_module(f"{name}.cli").main
+
+        def run(*arguments: str) -> tuple[int, str, str]:
+            monkeypatch.setattr(sys, "argv", [name, *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            said = capsys.readouterr()
+            return int(ended.value.code or 0), said.out, said.err
+
+        return run
+
+    return of
 
 
 #: What a test's tokenizer learns its words from.

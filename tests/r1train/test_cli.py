@@ -11,36 +11,31 @@ from pathlib import Path
 import pytest
 import yaml
 
-from r1train.cli import main
+from tests.conftest import Command
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMOLLM2, TINY = str(RECIPES / "smollm2-135m"), str(RECIPES / "tiny")
 
 
 @pytest.fixture
-def mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mistake:
-    return Mistake(tmp_path, monkeypatch, capsys)
+def mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[str], Command]) -> Mistake:
+    return Mistake(tmp_path, monkeypatch, command("r1train"))
 
 
 class Mistake:
     """Runs the command in an empty folder and returns its one sentence."""
 
-    def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, r1train: Command) -> None:
         self.folder = folder / "here"
         self.folder.mkdir()
-        self._monkeypatch, self._capsys = monkeypatch, capsys
+        self._monkeypatch, self._r1train = monkeypatch, r1train
 
     def __call__(self, *arguments: str) -> str:
         self._monkeypatch.chdir(self.folder)
-        self._monkeypatch.setattr(sys, "argv", ["r1train", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 2
-        said = self._capsys.readouterr()
-        *progress, sentence = said.err.splitlines()
-        assert sentence.startswith("r1train: ") and not said.out
+        code, said, told = self._r1train(*arguments)
+        assert code == 2
+        *progress, sentence = told.splitlines()
+        assert sentence.startswith("r1train: ") and not said
         assert not any("Traceback" in line for line in progress)
         return sentence
 
@@ -108,14 +103,11 @@ def test_a_hub_id_offline_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_prints_every_command_and_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[str], Command]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["r1train", "run", TINY, "--dry-run", "--set", "seed=9"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    script = capsys.readouterr().out
+    code, script, _ = command("r1train")("run", TINY, "--dry-run", "--set", "seed=9")
+    assert code == 0
     stages = [line.split(":")[0] for line in script.splitlines() if line.startswith("# ")]
     assert stages[1:] == [
         "# 0-base",
@@ -131,13 +123,11 @@ def test_a_dry_run_prints_every_command_and_writes_nothing(
 
 
 @pytest.fixture
-def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def plan(command: Callable[[str], Command]) -> Callable[..., str]:
     def call(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["r1train", "plan", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-        return capsys.readouterr().out
+        code, said, _ = command("r1train")("plan", *arguments)
+        assert code == 0
+        return said
 
     return call
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ import pytest
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import read_rows, write_rows
 from r1train.benchmark import known, load_benchmark
-from r1train.cli import main
-from tests.conftest import DATA
+from tests.conftest import DATA, Command
 from tests.r1rewards.llm.test_endpoint import reply, serving
 
 PROBLEMS = [
@@ -31,23 +29,13 @@ PROBLEMS += [
     for n in range(4)
 ]
 
-Run = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def r1train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def r1train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[str], Command]) -> Command:
     """Runs the command in a folder with PROBLEMS in it: exit status, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     write_rows("heldout.jsonl", PROBLEMS)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["r1train", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command("r1train")
 
 
 def answers(skill: float) -> Callable[[dict[str, Any], int], tuple[int, Any]]:
@@ -67,7 +55,7 @@ def answers(skill: float) -> Callable[[dict[str, Any], int], tuple[int, Any]]:
     return behave
 
 
-def test_a_file_is_sampled_graded_and_told(r1train: Run) -> None:
+def test_a_file_is_sampled_graded_and_told(r1train: Command) -> None:
     with serving(answers(0.6)) as server:
         given = ("eval", "m", "--on", "heldout.jsonl", "--url", server.url, "-n", "8")
         code, said, told = r1train(*given)
@@ -87,7 +75,7 @@ def test_a_file_is_sampled_graded_and_told(r1train: Run) -> None:
     assert set(summary["domains"]) == {"math", "stem"}
 
 
-def test_it_goes_on_after_a_stop_and_only_grades_again_for_another_spec(r1train: Run) -> None:
+def test_it_goes_on_after_a_stop_and_only_grades_again_for_another_spec(r1train: Command) -> None:
     def stops(body: dict[str, Any], number: int) -> tuple[int, Any]:
         return (404, "gone") if number == 20 else answers(0.5)(body, number)
 
@@ -109,7 +97,7 @@ def test_it_goes_on_after_a_stop_and_only_grades_again_for_another_spec(r1train:
         assert first["format"]["mean"] == 1.0 and second["format"] is None
 
 
-def test_two_models_are_compared_problem_by_problem(r1train: Run) -> None:
+def test_two_models_are_compared_problem_by_problem(r1train: Command) -> None:
     def behave(body: dict[str, Any], number: int) -> tuple[int, Any]:
         return answers(0.9 if body["model"] == "good" else 0.2)(body, number)
 
@@ -163,7 +151,7 @@ def test_what_is_no_benchmark(text: str, told: str) -> None:
 
 @pytest.mark.slow
 def test_models_of_this_machine_take_turns_in_one_engine(
-    r1train: Run, make_model: Callable[[int], Path], tmp_path: Path
+    r1train: Command, make_model: Callable[[int], Path], tmp_path: Path
 ) -> None:
     models = [str(make_model(seed)) for seed in (0, 1)]
     given = ("--on", "heldout.jsonl", "-n", "2", "--limit", "4", "--max-tokens", "8", "--json")

@@ -6,7 +6,6 @@ import gzip
 import json
 import math
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r1rewards.cli import main
 from r1rewards.core.errors import UserError
 from r1rewards.core.store import read_rows, write_rows
 from r1rewards.judge.baselines import baselines, logistic
@@ -22,7 +20,7 @@ from r1rewards.judge.evaluate import by_judge, drawn, evaluate, length_matched
 from r1rewards.judge.labelled import read_labelled
 from r1rewards.judge.lengths import length_bin, matched
 from r1rewards.judge.measure import Item, measure
-from tests.conftest import DATA
+from tests.conftest import DATA, Command
 from tests.r1rewards.judge.test_judge import Scripted, fenced
 from tests.r1rewards.llm.test_endpoint import reply, serving
 
@@ -124,23 +122,13 @@ def biased(body: dict[str, Any], number: int) -> tuple[int, Any]:
 
 
 @pytest.fixture
-def r1rewards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def r1rewards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[[str], Command]) -> Command:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["r1rewards", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command("r1rewards")
 
 
 def test_the_command_measures_a_judge_beside_the_baselines(
-    r1rewards: Callable[..., tuple[int, str, str]],
+    r1rewards: Command,
 ) -> None:
     write_rows("pairs.jsonl", pair_rows(90))
     with serving(biased) as server:
@@ -164,7 +152,7 @@ def test_the_command_measures_a_judge_beside_the_baselines(
     assert len(list(read_rows("eval.json.calls.jsonl"))) == 180
 
 
-def test_labels_and_a_judge_of_single_responses(r1rewards: Callable[..., tuple[int, str, str]]) -> None:
+def test_labels_and_a_judge_of_single_responses(r1rewards: Command) -> None:
     rows = [{"prompt": f"q{n}", "response": f"a{n}", "safe": "ja" if n % 4 else "nein"} for n in range(40)]
     write_rows("labels.jsonl", rows)
 
@@ -190,7 +178,7 @@ def test_labels_and_a_judge_of_single_responses(r1rewards: Callable[..., tuple[i
     ],
 )
 def test_mistakes(
-    r1rewards: Callable[..., tuple[int, str, str]],
+    r1rewards: Command,
     rows: list[dict[str, Any]],
     given: tuple[str, ...],
     why: str,
@@ -238,7 +226,7 @@ def test_real_pairs_of_which_the_longer_one_wins() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_real_transcripts(r1rewards: Callable[..., tuple[int, str, str]]) -> None:
+def test_real_transcripts(r1rewards: Command) -> None:
     def safe(body: dict[str, Any], number: int) -> tuple[int, Any]:
         assert "[user]" in fenced(body["messages"][-1]["content"], "question") or number >= 0
         return 200, reply(body, content='{"verdict": "safe"}')
