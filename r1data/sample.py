@@ -1,8 +1,8 @@
 """Several responses to each problem, written down one by one as they land.
 
 A kill costs at most what was in flight: what was written stays as it was, and the next try asks only for the
-rest. A response's seed comes from its problem, its number and the settings: it does not depend on what else is
-in the batch, on the order, or on the model, so that models that are compared draw the same random numbers.
+rest. A response's seed comes from its problem, its number and the settings: it does not depend on what else
+is in the batch, on the order, or on the model, so that models that are compared draw the same random numbers.
 """
 
 from __future__ import annotations

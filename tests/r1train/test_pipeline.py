@@ -102,7 +102,7 @@ def finished_steps(out: Path) -> dict[Path, tuple[int, str]]:
 def records(out: Path) -> dict[str, Any]:
     """Every set of records of a run by its file, the steps of every training, and what it trained, hashed.
 
-    Equal weights at the end say that optimizer, schedule, order of the data and reference went on as they were.
+    Equal weights at the end say that optimizer, order of the data and reference went on as they were.
     """
     found: dict[str, Any] = {}
     for name in ("responses.jsonl", "scored.jsonl", "ledger.parquet", "step-*.parquet"):
@@ -200,7 +200,7 @@ KILLED_FROM = (2, 5, 11)
 
 
 def at_work(out: Path) -> set[tuple[Path, int]]:
-    """The steps that are being made just now, and how far trainings are; folders come and go while this looks."""
+    """The steps that are being made just now, and how far trainings are; folders come and go meanwhile."""
     found = {
         (Path(folder) / name, 0) for folder, names, _ in os.walk(out) for name in KILLED.intersection(names)
     }
