@@ -3,7 +3,7 @@
     from r1rewards import code
     code.check("print(int(input()) + 1)", {"tests": [{"input": "1", "output": "2"}]}).value      # 1.0
 
-How it works, from the outside in: `grade` hands a program to a box of a `server`; the server is a
+How it works, from the outside in: `grade` borrows a `server` of the `pool` and has a box of it; the server is a
 process (`zygote`) that left the host (`root`) and clones a `box` for each program; the box closes
 itself (`kernel`, `seccomp`), runs the program (`python_program`, or what `languages` says) and reports
 how each test ended. Expected outputs and asserts never enter the program's box.

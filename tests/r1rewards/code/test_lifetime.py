@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL, Server
+from r1rewards.code.pool import POOL
+from r1rewards.code.server import Server
 from r1rewards.core.verdict import Verdict
 
 SQUARES = {"tests": [{"input": "3", "output": "9"}]}
