@@ -9,8 +9,12 @@ The exception is an object that is a kind of list, dict or set: its content is f
 from __future__ import annotations
 
 import builtins
+import contextlib
+import importlib
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from r1rewards.code import wire
@@ -61,12 +65,17 @@ class Session:
 
     def __init__(self) -> None:
         self.gone = self.doubt = ""
+        self._turn = threading.RLock()  # tests may use threads; a callback asks again within its own turn
         self._callbacks: list[Callable[..., Any]] = []
         self._stands: dict[int, Stand] = {}
         self._classes: dict[int, type[BaseException]] = {}
 
     def ask(self, request: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Send a request with its arguments; what came of it, or raises what the program raised."""
+        with self._turn:
+            return self._asked(request, args, kwargs)
+
+    def _asked(self, request: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self.gone:
             raise Gone(self.gone)
         request["args"] = [self.encode(arg) for arg in args]
@@ -202,17 +211,21 @@ class Session:
         text = str(answer.get("text"))[:2000]
         if kind is None:
             return _marked(ProgramError(f"{answer['raised'][0][0]}: {text}"))
-        try:
-            error = kind(*args)
-        except Exception:  # noqa: BLE001 - of a kind that takes something else than its args
-            error = ProgramError(f"{kind.__name__}: {text}")
+        error: BaseException = ProgramError(f"{kind.__name__}: {text}")
+        for make in (
+            kind,
+            partial(kind.__new__, kind),
+        ):  # not all are made of their args
+            with contextlib.suppress(Exception):
+                error = make(*args)
+                break
         state = {name: self._decode(value) for name, value in answer["state"].items()}
         error.__dict__.update({name: value for name, value in state.items() if not name.startswith("__")})
         error.__dict__["_said"] = text
         return _marked(error)
 
     def _class(self, lineage: Any) -> type[BaseException] | None:
-        """The class of an exception: a builtin one, or one made here for one of the program's own."""
+        """The class of an exception: a standard one, or one made here for one of the program's own."""
         if not isinstance(lineage, list) or len(lineage) > _DEEPEST_LINEAGE:
             raise wire.Malformed("an exception that is none")
         if not lineage:
@@ -220,6 +233,8 @@ class Session:
         (name, number), rest = lineage[0], lineage[1:]
         if number is None:
             return _EXCEPTIONS.get(name) or self._class(rest)
+        if number in wire.EXCEPTION_MODULES:
+            return _standard(name, number) or self._class(rest)
         if type(number) is not int or not str(name).isidentifier():
             raise wire.Malformed("an exception that is none")
         if number not in self._classes:
@@ -233,6 +248,15 @@ class Session:
                 made = type(str(name), (base,), members)
             self._classes[number] = made
         return self._classes[number]
+
+
+def _standard(name: Any, module: str) -> type[BaseException] | None:
+    """The tests' own exception of a standard module, which their `except` clauses name."""
+    try:
+        kind = getattr(importlib.import_module(module), str(name), None)
+    except ImportError:
+        return None
+    return kind if isinstance(kind, type) and issubclass(kind, Exception) else None
 
 
 def _without_ancestors(bases: tuple[type, ...]) -> tuple[type, ...]:
