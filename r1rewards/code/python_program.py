@@ -41,7 +41,7 @@ def prepare(name: str) -> dict[str, Any]:
     descriptors are the child's own by now.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [FILE]
+    sys.argv, sys.orig_argv = [FILE], [sys.executable, FILE]
     builtins.copyright = builtins.credits = builtins.license = _sitebuiltins._Printer("license", "Python")
     builtins.help = _sitebuiltins._Helper()
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
@@ -132,8 +132,8 @@ def flush(status: int) -> int:
             stdout.flush()
     except Exception:  # noqa: BLE001 - a program may put anything in place of a stream
         status = status or 120
-    for stream in (sys.__stdout__, getattr(sys, "stderr", None)):
+    for name in ("__stdout__", "stderr"):
         with contextlib.suppress(Exception):
-            stream.flush()
+            getattr(sys, name).flush()
     kernel.flush_c_streams()
     return status

@@ -74,6 +74,24 @@ def test_nothing_survives_a_program() -> None:
     assert eventually(lambda: descendants(os.getpid()) <= before)
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\nos.kill(0, 9)",
+        "import os\nos.killpg(os.getpgrp(), 19)",
+        "import os\nos.kill(-1, 9)",
+        "import os\nos.mkdir('x', 0)\nos.chmod('/tmp', 0)",
+        "import os\nos.closerange(0, 256)\nos._exit(1)",
+    ],
+)
+def test_a_program_cannot_harm_its_server(program: str) -> None:
+    code.check(SQUARE, SQUARES)
+    servers = processes().get(os.getpid(), [])
+    verdict = code.check(program, SQUARES, limits={"time_s": 0.5})
+    assert (verdict.status, verdict.value) == ("value", 0.0), verdict
+    assert processes().get(os.getpid(), []) == servers
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_survives_the_grading_process(number: signal.Signals) -> None:
     script = (
