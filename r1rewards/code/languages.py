@@ -101,16 +101,13 @@ _NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", 
 def flavour(name: str) -> Flavour:
     """What the servers called `name` hold: python, numpy or native."""
     interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
+    python = (*interpreter, *_LIBRARIES, *_COMMANDS)
     if name == "python":
-        return Flavour((*interpreter, *_LIBRARIES, *_COMMANDS), _STANDARD)
+        return Flavour(python, _STANDARD)
     if name == "numpy":
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour(
-            (*interpreter, *_LIBRARIES, *_COMMANDS, *found),
-            (*_STANDARD, *_NUMPY),
-            (folder,) if folder else (),
-        )
+        return Flavour((*python, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 
