@@ -23,10 +23,13 @@ _PYTHON3 = 3
 def humaneval(row: Row, where: str) -> dict[str, Any]:
     """task_id, prompt (signature and docstring), canonical_solution, test (defines check), entry_point."""
     prompt, test, name = (_text(row, key, where) for key in ("prompt", "test", "entry_point"))
+    # What the prompt gives besides comes with the tests, some of which call it: an answer need not repeat it,
+    # nor may it decide what it does.
+    given = prompt.partition(f"def {name}(")[0]
     return {
         "id": row.get("task_id"),
         "prompt": f"Complete this Python function. Answer with the whole function.\n\n```python\n{prompt}```",
-        "reference": {"setup": test, "asserts": [f"check({name})"]},
+        "reference": {"setup": given + test, "asserts": [f"check({name})"]},
         "meta": _solved(prompt + row["canonical_solution"] if row.get("canonical_solution") else None),
     }
 

@@ -16,7 +16,7 @@ from r1rewards.code.extract import FAULTS, extract
 from r1rewards.code.grade import grade
 from r1rewards.code.languages import Language, language_of
 from r1rewards.code.limits import Limits
-from r1rewards.code.server import POOL
+from r1rewards.code.pool import POOL
 from r1rewards.code.task import Task
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.processes import cores

@@ -12,6 +12,7 @@ from r1data import golds
 from r1data.sources import load_source
 from r1data.sources.columns import presets
 from r1data.sources.shapes import SHAPES
+from r1rewards import code
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import check_problem
 from r1rewards.core.store import write_rows
@@ -206,6 +207,20 @@ def test_calls_of_apps(tmp_path: Path) -> None:
         "assert Solution().add([1], 'a') == 'x'",
     ]
     assert starter in problem["prompt"][0]["content"]
+
+
+def test_what_the_prompt_gives_is_the_tests_own(tmp_path: Path) -> None:
+    """HumanEval/32 and two more give a function that their tests call: an answer must not bend it."""
+    row = {
+        "task_id": "HumanEval/998",
+        "prompt": 'def double(n):\n    return n + n\n\n\ndef half(n):\n    """ Undo double. """\n',
+        "test": "def check(candidate):\n    assert double(candidate(6)) == 6\n",
+        "entry_point": "half",
+    }
+    problem = load(tmp_path, "humaneval", row)
+    bent = "def double(n):\n    return 6\ndef half(n):\n    return None"
+    assert code.check(bent, problem["reference"]).value == 0
+    assert code.check("def half(n):\n    return n // 2", problem["reference"]).value == 1
 
 
 @pytest.mark.parametrize(
