@@ -38,7 +38,7 @@ def check(
     loose     IF-Eval's second count: an instruction is also followed where it would be without the first
               line, the last line or the asterisks of the answer, so that "Sure, here it is:" does no harm.
 
-    Raises GraderError where the reference lists no instructions, an unknown one, or one without its arguments.
+    Raises GraderError where the reference lists nothing, or what is unknown or lacks its arguments.
     """
     answer = (
         response.rpartition("</think>")[2]

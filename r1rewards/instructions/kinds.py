@@ -5,8 +5,8 @@ returns what is wrong, in words for a reader, or None where the instruction is f
 wrote are only searched: by fixed strings, and by patterns that are linear in them.
 
 The published checker counts otherwise in four places: it asks NLTK for sentences and words in capitals, ours
-are the rules of `prose`; it takes keywords for regular expressions, here they are fixed strings; a bold word in
-a bullet point is two highlights to it; and its langdetect has no seed.
+are the rules of `prose`; it takes keywords for regular expressions, here they are fixed strings; a bold word
+in a bullet point is two highlights to it; and its langdetect has no seed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def existence(text: str, *, keywords: Sequence[str]) -> Fault:
 
 
 def frequency(text: str, *, keyword: str, frequency: int, relation: str) -> Fault:
-    return _compared(text.casefold().count(keyword.strip().casefold()), relation, frequency, f"times {keyword!r}")
+    found = text.casefold().count(keyword.strip().casefold())
+    return _compared(found, relation, frequency, f"times {keyword!r}")
 
 
 def forbidden_words(text: str, *, forbidden_words: Sequence[str]) -> Fault:
@@ -170,7 +171,7 @@ def english_lowercase(text: str) -> Fault:
 
 
 def no_comma(text: str) -> Fault:
-    return f"{text.count(',')} commas" if "," in text else None
+    return "a comma in it" if "," in text else None
 
 
 def quotation(text: str) -> Fault:
@@ -236,15 +237,17 @@ def _arguments(kind: str) -> dict[str, Any]:
 
 def _read(value: Any, wanted: Any, where: str) -> Any:
     """The argument, if it is of the type wanted; whole numbers may come as 3.0, as from a table."""
-    if wanted is int and isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-        return int(value)
-    if wanted is str and isinstance(value, str) and value.strip():
+    if wanted is int:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+            return int(value)
+    elif wanted is str:
         if where.endswith("relation") and value not in _RELATIONS:
             raise GraderError(f"{where} is {value!r}; it is one of {', '.join(_RELATIONS)}")
-        return value
-    texts = isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
-    if wanted not in (int, str) and texts and value:
-        return list(value)
+        if isinstance(value, str) and value.strip():
+            return value
+    elif isinstance(value, Sequence) and not isinstance(value, str) and len(value):
+        if all(isinstance(one, str) and one.strip() for one in value):
+            return list(value)
     raise GraderError(f"{where} is {value!r}, which cannot be checked")
 
 

@@ -7,14 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-#: Words whose full stop ends no sentence, in small letters; then those whose stop may end one, but not before
-#: a small letter or a number.
-_SHORT = frozenset("mr mrs ms dr prof sr st mt vs capt col gen sgt rep sen gov rev messrs".split())
-_MAY_END = frozenset("etc jr inc ltd co corp dept al approx fig vol pp cf".split())
-#: Marks that end a sentence, with what closes behind them: before a space, or anywhere in scripts without spaces.
-_END = re.compile(
-    r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*+(?=\s|$)|[。！？｡।॥؟۔]+[」』”’）]*"
-)
+# fmt: off
+#: Words whose full stop ends no sentence.
+_SHORT = frozenset({
+    "mr", "mrs", "ms", "dr", "prof", "sr", "st", "mt", "vs", "capt", "col", "gen", "sgt", "rep", "sen", "gov",
+    "rev", "messrs",
+})
+#: Words whose full stop may end one, but not before a small letter or a number.
+_MAY_END = frozenset({
+    "etc", "jr", "inc", "ltd", "co", "corp", "dept", "al", "approx", "fig", "vol", "pp", "cf",
+})
+# fmt: on
+#: Marks that end a sentence, with what closes behind them: before a space, or, in some scripts, anywhere.
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*+(?=\s|$)|[。！？｡।॥؟۔]+[」』”’）]*")
 #: What begins an item of a list: the stop in "1." ends no sentence.
 _MARKER = re.compile(r"^[ \t]*(?:[-*•+]|\(?(?:\d{1,3}|[A-Za-z])[.)])[ \t]+", re.MULTILINE)
 #: The word before a stop, with the stops inside it ("e.g", "U.S").
@@ -64,7 +69,7 @@ def capital_words(text: str) -> int:
 
 
 def language_of(text: str) -> str | None:
-    """langdetect's code of the language of a text, of its first 10,000 characters; None where it sees none."""
+    """langdetect's code of the language that the text begins in; None where it has no letters."""
     from langdetect.lang_detect_exception import LangDetectException
 
     detector = _factory().create()

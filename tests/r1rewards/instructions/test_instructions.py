@@ -110,14 +110,24 @@ CASES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
         ["Dear [name],", "[open [open"],
     ),
     ("detectable_content:postscript", {"postscript_marker": "P.S."}, ["Bye.\nP. S. Call me."], ["Bye. PS"]),
-    ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, ["Bye.\np.p.s. Again."], ["P.S. Once."]),
+    (
+        "detectable_content:postscript",
+        {"postscript_marker": "P.P.S"},
+        ["Bye.\np.p.s. Again."],
+        ["P.S. Once."],
+    ),
     (
         "detectable_format:number_bullet_lists",
         {"num_bullets": 2},
         ["* one\n* two", "So:\n- one\n  - two\n**bold**"],
         ["* one", "* one\n* two\n* three"],
     ),
-    ("detectable_format:constrained_response", {}, ["Well: My answer is maybe."], ["Maybe.", "my answer is yes"]),
+    (
+        "detectable_format:constrained_response",
+        {},
+        ["Well: My answer is maybe."],
+        ["Maybe.", "my answer is yes"],
+    ),
     (
         "detectable_format:number_highlighted_sections",
         {"num_highlights": 2},
@@ -136,7 +146,12 @@ CASES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
         ['{"a": [1, 2]}', '```json\n{"a": 1}\n```', "```\n[]\n```"],
         ["{'a': 1}", 'Here: {"a": 1}', "[" * 100_000],
     ),
-    ("detectable_format:title", {}, ["<<A Song>>\nLa.", "la\n<<b>>"], ["<A Song>", "<<>>", "<<a\nb>>", ">> <<"]),
+    (
+        "detectable_format:title",
+        {},
+        ["<<A Song>>\nLa.", "la\n<<b>>"],
+        ["<A Song>", "<<>>", "<<a\nb>>", ">> <<"],
+    ),
     (
         "combination:two_responses",
         {},
@@ -168,8 +183,18 @@ CASES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
         ["STOP and look"],
         ["STOP and LOOK"],
     ),
-    ("change_case:english_capital", {}, [EN.upper()], [EN, "DAS IST EIN KURZER TEXT ÜBER DAS WETTER VON MORGEN."]),
-    ("change_case:english_lowercase", {}, [EN.lower()], [EN, "das ist ein kurzer text über das wetter von morgen."]),
+    (
+        "change_case:english_capital",
+        {},
+        [EN.upper()],
+        [EN, "DAS IST EIN KURZER TEXT ÜBER DAS WETTER VON MORGEN."],
+    ),
+    (
+        "change_case:english_lowercase",
+        {},
+        [EN.lower()],
+        [EN, "das ist ein kurzer text über das wetter von morgen."],
+    ),
     ("punctuation:no_comma", {}, ["None here."], ["One, here."]),
 ]
 
@@ -205,7 +230,7 @@ def test_all_or_nothing_or_the_share() -> None:
     words = {"kind": "length_constraints:number_words", "num_words": 3, "relation": "at least"}
     said = verdict("One, two", commas, words)
     assert said.value == 0
-    assert said.reason == "punctuation:no_comma: 1 commas, and 1 more"
+    assert said.reason == "punctuation:no_comma: a comma in it, and 1 more"
     assert said.details["followed"] == [False, False]
     assert verdict("One two", commas, words, partial=True).value == 0.5
     assert verdict("One two three", commas, words).value == 1
@@ -278,7 +303,7 @@ def test_a_spec_grades_rows() -> None:
         ("Mr. Smith met Dr. J. Doe at 5 p.m. in the U.S. today. he left.", 2),
         ("It is 3.5 km, i.e. a walk, etc. and so on. Really?!", 2),
         ("The shop of Baker Inc. closed. We went home etc. Then it rained.", 3),
-        ("Wait... what? \"No.\" (Yes.)", 3),
+        ('Wait... what? "No." (Yes.)', 3),
         ("# A title\n\nOne sentence.\n\n1. Apples are red.\n2. Pears are not.", 3),
         ("今天天气很好！我们去吗？去。", 3),
         ("Roses are red,\nviolets are blue.", 1),
