@@ -20,7 +20,7 @@ from r1rewards.core.template import Template, get_template
 from r1rewards.core.verdict import Verdict
 from r1rewards.instructions.kinds import Fault, checker
 
-__all__ = ["InstructionsReward", "check"]
+__all__ = ["InstructionsReward", "check", "checkers"]
 
 
 def check(
@@ -48,11 +48,16 @@ def check(
     return _judge(answer, reference, partial, loose)
 
 
-def _judge(answer: str, reference: Mapping[str, Any], partial: bool, loose: bool) -> Verdict:
+def checkers(reference: Mapping[str, Any]) -> list[Callable[[str], Fault]]:
+    """What checks an answer by each instruction of a reference, in order. Raises GraderError as `check`."""
     listed = reference.get("instructions")
     if not isinstance(listed, Sequence) or isinstance(listed, str) or not listed:
         raise GraderError("the reference lists no `instructions`: nothing to follow is never a pass")
-    checks = [checker(instruction) for instruction in listed]
+    return [checker(instruction) for instruction in listed]
+
+
+def _judge(answer: str, reference: Mapping[str, Any], partial: bool, loose: bool) -> Verdict:
+    checks = checkers(reference)
     if not answer.strip():
         return Verdict.of(0.0, "the response gives no answer", "empty")
     readings = list(dict.fromkeys(_readings(answer))) if loose else [answer]
@@ -63,7 +68,7 @@ def _judge(answer: str, reference: Mapping[str, Any], partial: bool, loose: bool
     if all(followed):
         return Verdict.of(value, f"all {len(followed)} instructions are followed", "followed", **details)
     broken = followed.index(False)
-    route = str(listed[broken]["kind"])
+    route = str(reference["instructions"][broken]["kind"])
     more = followed.count(False) - 1
     reason = f"{route}: {faults[broken]}" + (f", and {more} more" if more else "")
     return Verdict.of(value, reason, route, **details)

@@ -245,9 +245,8 @@ def _read(value: Any, wanted: Any, where: str) -> Any:
             raise GraderError(f"{where} is {value!r}; it is one of {', '.join(_RELATIONS)}")
         if isinstance(value, str) and value.strip():
             return value
-    elif isinstance(value, Sequence) and not isinstance(value, str) and len(value):
-        if all(isinstance(one, str) and one.strip() for one in value):
-            return list(value)
+    elif isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        return list(value)
     raise GraderError(f"{where} is {value!r}, which cannot be checked")
 
 
