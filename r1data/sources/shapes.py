@@ -33,6 +33,7 @@ from itertools import *
 from math import *
 from operator import *
 from string import *
+from sys import *
 from typing import *
 from builtins import *
 import bisect, collections, copy, datetime, functools, heapq, io, itertools, json

@@ -18,7 +18,8 @@ def test_a_folder_of_files_is_read_like_a_data_set_of_the_hub(tmp_path):
 
 
 def test_all_configs_of_a_data_set_one_after_the_other(tmp_path):
-    for name in ("first", "second"):
+    names = ("first", "second")
+    for name in names:
         (tmp_path / name).mkdir()
         write_rows(tmp_path / name / "test.jsonl", [{"problem": f"{name}?", "answer": "1"}])
     configs = "".join(
