@@ -4,8 +4,8 @@
     python bench/view.py --rollouts 20000 --characters 20000
 
 A run folder with that many rollouts of GRPO, 512 to a step, is made up in a temporary folder and served by
-the command itself; requests go through HTTP one after the other, median of five. Then a step is added, as in a
-run in progress, and what the next request takes is the time to follow. Memory is the server's own (anonymous)
+the command itself; requests go through HTTP one after the other, median of five. Then a step is added, as in
+a run in progress, and what the next request takes is the time to follow. Memory is the server's own (anonymous)
 and what it has mapped from disk, which the system takes back when it needs it.
 """
 
@@ -31,21 +31,7 @@ from r1rewards.core.store import write_rows
 from r1rewards.core.verdict import Verdict
 
 GROUP, STEP, REPEATS = 8, 512, 5
-WORDS = (
-    "so",
-    "we",
-    "add",
-    "both",
-    "numbers",
-    "let",
-    "me",
-    "check",
-    "that",
-    "first",
-    "because",
-    "it",
-    "holds",
-)
+WORDS = ("so", "we", "add", "both", "numbers", "let", "me", "check", "that", "it", "holds")
 TASKS = {"math": "math", "code": "code", "stem": "choice", "logic": "puzzle"}
 #: What a reader does, as addresses.
 REQUESTS = {
