@@ -5,8 +5,8 @@
 
 A run folder with that many rollouts of GRPO, 512 to a step, is made up in a temporary folder and served by
 the command itself; requests go through HTTP one after the other, median of five. Then a step is added, as in
-a run in progress, and what the next request takes is the time to follow. Memory is the server's own (anonymous)
-and what it has mapped from disk, which the system takes back when it needs it.
+a run in progress, and what the next request takes is the time to follow. Memory is the server's own, and what
+it has mapped from disk, which the system takes back when it needs it.
 """
 
 from __future__ import annotations
