@@ -315,5 +315,5 @@ def test_sentences(text: str, count: int) -> None:
 
 
 def test_the_language_of_a_text_is_always_the_same() -> None:
-    assert {prose.language_of("Il a mangé un sandwich the other day") for _ in range(20)} == {"fr"}
+    assert len({prose.language_of("Il a mangé un sandwich the other day") for _ in range(20)}) == 1
     assert prose.language_of("12 + 3") is None
