@@ -39,7 +39,7 @@ def check(
 
     program_or_response  a program, or an answer that holds one in a fenced block (the last one counts)
     reference  {"tests": [{"input", "output"}]} or {"asserts": [...], "setup": "..."}; optional "lang",
-               "limits" and "checker" (see the package's guide)
+               "prelude", "limits" and "checker" (see the package's guide)
     limits     override those of the reference; see `Limits`
     isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of; or
                the address of a SandboxFusion server, "http://host:8080", which then runs the program
@@ -248,7 +248,9 @@ def _task(
         merged = Limits.of(own, limits)
     except UserError as error:
         raise GraderError(str(error)) from error
-    return Task(source, reference, language, merged, tier, partial, cutoff, address)
+    prelude = reference.get("prelude")
+    program = f"{prelude}\n{source}" if prelude else source
+    return Task(program, reference, language, merged, tier, partial, cutoff, address)
 
 
 def _source(text: str, lang: str) -> str:
