@@ -39,6 +39,8 @@ from builtins import *
 import bisect, collections, copy, datetime, functools, heapq, io, itertools, json
 import math, operator, random, re, statistics, string, sys
 """
+#: Solutions of CodeContests that come along, as many right ones as wrong ones: `r1data tests` runs them.
+_SOLUTIONS = 8
 
 
 def humaneval(row: Row, where: str) -> dict[str, Any]:
@@ -95,7 +97,8 @@ def apps(row: Row, where: str) -> dict[str, Any]:
 
 
 def code_contests(row: Row, where: str) -> dict[str, Any]:
-    """name, description, public_, private_, generated_tests (lists: input, output), limits, solutions."""
+    """name, description, public_, private_, generated_tests (lists: input, output), limits, solutions, and
+    incorrect_solutions."""
     asked = _text(row, "description", where)
     tests = [*_tests(row.get("public_tests")), *_tests(row.get("private_tests"))]
     tests += list(_tests(row.get("generated_tests")))[: max(0, _TESTS - len(tests))]
@@ -107,14 +110,16 @@ def code_contests(row: Row, where: str) -> dict[str, Any]:
         limits["time_s"] = (time_limit.get("seconds") or 0) + (time_limit.get("nanos") or 0) / 1e9
     if row.get("memory_limit_bytes"):
         limits["memory_mb"] = int(row["memory_limit_bytes"]) >> 20
-    solutions = row.get("solutions") or {}
-    written = zip(solutions.get("language", ()), solutions.get("solution", ()), strict=False)
-    python = (text for language, text in written if language == _PYTHON3)
+    right, wrong = (list(_python(row.get(name))) for name in ("solutions", "incorrect_solutions"))
+    known = {"solutions": right[1:_SOLUTIONS], "wrong_solutions": wrong[:_SOLUTIONS]}
     return {
         "id": row.get("name"),
         "prompt": f"{asked}\n\n{_STANDARD}",
         "reference": {"tests": tests, **({"limits": limits} if limits else {})},
-        "meta": _solved(next(python, None)),
+        "meta": {
+            **_solved(right[0] if right else None),
+            **{name: some for name, some in known.items() if some},
+        },
     }
 
 
@@ -277,6 +282,14 @@ def _cases(row: Row, name: str, where: str) -> list[dict[str, Any]]:
 def _method(name: Any, given: str, output: str) -> str:
     arguments = ", ".join(repr(json.loads(line)) for line in given.split("\n") if line.strip())
     return f"assert Solution().{name}({arguments}) == {json.loads(output)!r}"
+
+
+def _python(solutions: Any) -> Iterator[str]:
+    """Those in Python 3 (lists: language, solution)."""
+    solutions = solutions or {}
+    for language, text in zip(solutions.get("language", ()), solutions.get("solution", ()), strict=False):
+        if language == _PYTHON3:
+            yield text
 
 
 def _tests(given: Any) -> Iterator[dict[str, str]]:

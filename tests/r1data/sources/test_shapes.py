@@ -111,6 +111,7 @@ ROWS: dict[str, tuple[dict[str, Any], Any]] = {
                 "language": [2, 3],
                 "solution": ["int main() {}", "a, b = map(int, input().split())\nprint(a + b)"],
             },
+            "incorrect_solutions": {"language": [3, 1], "solution": ["print(input()[0])", "print 1"]},
             "time_limit": {"seconds": 2, "nanos": 500000000},
             "memory_limit_bytes": 256000000,
             "source": 2,
@@ -263,9 +264,12 @@ def test_a_row_of_each_data_set_becomes_a_problem_whose_gold_is_sound(tmp_path: 
 
 
 def test_limits_and_tests_of_code_contests(tmp_path: Path) -> None:
-    reference = load(tmp_path, "code-contests", ROWS["code-contests"][0])["reference"]
+    problem = load(tmp_path, "code-contests", ROWS["code-contests"][0])
+    reference, meta = problem["reference"], problem["meta"]
     assert len(reference["tests"]) == 20
     assert reference["limits"] == {"time_s": 2.5, "memory_mb": 244}
+    assert meta["solution"].endswith("print(a + b)")
+    assert (meta.get("solutions"), meta["wrong_solutions"]) == (None, ["print(input()[0])"])
 
 
 def test_calls_of_apps(tmp_path: Path) -> None:
