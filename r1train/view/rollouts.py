@@ -97,10 +97,7 @@ class Filter:
         tests = list(self._tests())
         found = frame.filter(reduce(and_, tests)) if tests else frame
         if self.text:
-            needle = f"(?i){pl.escape_regex(self.text)}"
-            columns = [
-                pl.col(name).str.contains(needle) for name in ("text", "question", "problem_id", "uid")
-            ]
+            columns = [_holds(name, self.text) for name in ("text", "question", "problem_id", "uid")]
             found = found.filter(pl.any_horizontal(columns))
         _, column, descending = ORDERS.get(self.order, ORDERS[""])
         return found.sort(column, descending=descending, nulls_last=True, maintain_order=True)
@@ -124,6 +121,13 @@ class Filter:
                 yield pl.col(column) >= low
             if high is not None:
                 yield pl.col(column) <= high
+
+
+def _holds(column: str, text: str) -> pl.Expr:
+    """Whether a column holds this text, whatever the case of its letters."""
+    if text.isascii():  # some sixteen times as fast as a pattern
+        return pl.col(column).str.contains_any([text], ascii_case_insensitive=True)
+    return pl.col(column).str.contains(f"(?i){pl.escape_regex(text)}")
 
 
 class Rollouts:
