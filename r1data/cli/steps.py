@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -284,8 +284,9 @@ def refine(
     """Rewrite traces so that people can read them, and check that they are still right."""
     from dataclasses import replace
 
-    from r1data.refine import PROMPTS, SAMPLING
+    from r1data.refine import SAMPLING
     from r1data.refine import refine as run
+    from r1data.writer import PROMPTS
     from r1rewards.core.template import get_template
     from r1rewards.llm.model_source import ModelSource
 
@@ -307,3 +308,72 @@ def refine(
             **reading(map_columns, task),  # type: ignore[arg-type]
         )
     say_counts(counts, as_json)
+
+
+@app.command()
+def tests(
+    path: Rows,
+    output: Out,
+    submissions: Annotated[
+        Path | None, typer.Option(help="Graded solutions: rows with id, program and correct (1 or 0).")
+    ] = None,
+    model: ModelName = None,
+    url: Urls = None,
+    generators: Annotated[int, typer.Option(help="Programs that the model writes for each problem.")] = 2,
+    each: Annotated[int, typer.Option(help="Inputs that each of them makes.")] = 10,
+    mutations: Annotated[int, typer.Option(help="Inputs made by changing others, for each problem.")] = 10,
+    agree: Annotated[int, typer.Option(help="Right solutions that a problem needs for new tests.")] = 2,
+    count: Annotated[
+        int,
+        typer.Option("-n", "--count", help="Tests of each problem; more where more tell solutions apart."),
+    ] = 20,
+    prompts: Annotated[Path | None, typer.Option(help="A folder with your tests.txt.")] = None,
+    max_tokens: Annotated[int, typer.Option(help="The longest reply.")] = 8192,
+    seed: Annotated[int, typer.Option(help="Of the changed inputs.")] = 0,
+    isolation: Annotated[
+        str, typer.Option(help="auto, A, B, unsafe, or the address of a SandboxFusion server.")
+    ] = "auto",
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    map_columns: Map = None,
+    map_submissions: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="As --map, for the submissions.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make tests for code problems; right solutions check them, and those that expose wrong ones stay."""
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from r1data.code_tests import SAMPLING, make_tests
+    from r1data.examine import Settings
+    from r1data.writer import PROMPTS
+    from r1rewards.core.console import parse_pairs
+    from r1rewards.llm.model_source import ModelSource
+
+    with ExitStack() as stack:
+        given: dict[str, Any] = reading(map_columns, "code")
+        if model is not None or url:
+            source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, 2 * max_tokens)
+            name, opened = stack.enter_context(source.open(log=output.with_suffix(".engine.log")))
+            landed = stack.enter_context(progress(f"generators by {name}", quiet=as_json))
+            given |= {"model": opened, "name": name, "landed": landed}
+        counts = make_tests(
+            path,
+            output,
+            submissions=submissions,
+            columns_of_submissions=parse_pairs(map_submissions or [], "--map-submissions"),
+            generators=generators,
+            settings=Settings(each, mutations, seed, isolation),
+            agree=agree,
+            count=count,
+            prompts=prompts or PROMPTS,
+            sampling=replace(SAMPLING, max_tokens=max_tokens),
+            progress=stack.enter_context(bar("running", quiet=as_json)),
+            **given,
+        )
+    say_counts(counts, as_json)
+    if not as_json:
+        print_table(["candidates", "inputs"], sorted(counts["candidates"].items()))
+        print_table(["wrong solutions", "programs"], list(counts["wrong_solutions"].items()))

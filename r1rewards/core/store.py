@@ -231,14 +231,19 @@ class Step:
     def __enter__(self) -> Self:
         if self.done:
             return self
-        with disk_errors(self.directory):
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock_fd = os.open(self.path, os.O_RDONLY)
-            _lock(self._lock_fd, self.path)
-            self.resumed = read_manifest(self.path).get("key") == self.manifest["key"]
-            if not self.resumed:
-                _empty(self.path, self._keeps)
-                self._write_manifest(self.manifest)
+        try:
+            with disk_errors(self.directory):
+                self.path.mkdir(parents=True, exist_ok=True)
+                fd = os.open(self.path, os.O_RDONLY)
+                _lock(fd, self.path)
+                self._lock_fd = fd
+                self.resumed = read_manifest(self.path).get("key") == self.manifest["key"]
+                if not self.resumed:
+                    _empty(self.path, self._keeps)
+                    self._write_manifest(self.manifest)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
