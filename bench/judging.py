@@ -326,6 +326,7 @@ def main() -> None:
     os.environ |= {
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),  # else vLLM's own worker processes have one
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_SERVER_DEV_MODE": "1",  # for /reset_prefix_cache
         "KMP_BLOCKTIME": "1",  # whoever waits for its turn must not spin
