@@ -39,8 +39,11 @@ from r1data.minhash import band_keys, near_groups
 from r1data.mix import mix
 from r1data.ruleset import load_rules
 from r1data.signals import text_signals
+from r1rewards import language, readability
 from r1rewards.core.console import print_table
+from r1rewards.core.reward import Sample
 from r1rewards.core.store import read_rows, write_rows
+from r1rewards.core.template import get_template
 from r1rewards.spec import load_spec
 
 DATA = Path(os.environ.get("R1KIT_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
@@ -278,29 +281,42 @@ def bench_decontaminate(made: list[tuple[str, int | None, bool]]) -> Iterator[li
     yield ["decontaminate", "sets of 8-grams, any hit (open-r1's way)", len(texts) / seconds, *quality(flags)]
 
 
+SIGNALS: dict[str, Callable[[Sample], Any]] = {
+    "language_share": lambda sample: language.share(sample.trace.reasoning, "en", prompt="How many?"),
+    "repetition": lambda sample: readability.ngram_repetition(sample.text),
+    "loop_words": lambda sample: readability.longest_loop(sample.text),
+    "repeated_lines": lambda sample: readability.repeated_lines(sample.text),
+    "paragraph_words": lambda sample: readability.longest_paragraph(sample.trace.reasoning),
+    "code_blocks": lambda sample: readability.code_blocks(sample.trace.reasoning),
+    "well_formed": lambda sample: get_template("think-answer").parse(sample.text),
+}
+
+
+def _row(number: int, text: str) -> dict[str, Any]:
+    row = {"id": str(number), "task": "math", "prompt": "How many?", "reference": "1", "language": "en"}
+    return {**row, "text": f"<think>{text}</think><answer>1</answer>"}
+
+
 def bench_signals(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any]]:
     import polars as pl
 
     rules = load_rules("cold-start")
     with load_spec(rules.spec) as spec:
-        samples = [
-            spec.sample(
-                {
-                    "id": str(number),
-                    "task": "math",
-                    "prompt": "How many?",
-                    "reference": "1",
-                    "language": "en",
-                    "text": f"<think>{text}</think><answer>1</answer>",
-                },
-                "row",
-            )
-            for number, (text, _, _) in enumerate(made[:1000])
-        ]
+        samples, others = (
+            [spec.sample(_row(number, text), "row") for number, (text, _, _) in enumerate(some)]
+            for some in (made[:1000], made[1000:2000])
+        )
     for sample in samples[:20]:  # the first ones also read the profiles of the languages
         text_signals(sample)
     seconds, measured = timed(lambda: [text_signals(sample) for sample in samples])
     yield ["signals, without correctness", "r1data", len(samples) / seconds, None, None]
+    done = job("datatrove-filters", [sample.text for sample in samples])
+    speed = len(samples) / done[0] if done else None
+    name = "datatrove, filters of Gopher and FineWeb" if done else "datatrove (make bench-env)"
+    yield ["signals, without correctness", name, speed, None, None]
+    for name, signal in SIGNALS.items():
+        seconds, _ = timed(lambda: [signal(sample) for sample in others])  # noqa: B023
+        yield [f"signal {name}", "r1data", len(others) / seconds, None, None]
     frame = pl.DataFrame(measured).with_columns(
         task=pl.lit("math"), domain=pl.lit("math"), correct=pl.lit(1.0), grader_errors=pl.lit(0)
     )
@@ -360,7 +376,7 @@ BENCHES = {
     "near": bench_near,
     "decontaminate": bench_decontaminate,
 }
-PIPELINE = "dedup,decontaminate,mix"
+PIPELINE = "curate,dedup,decontaminate,mix"
 
 
 def main() -> None:
@@ -368,7 +384,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--records", type=int, default=20_000)
-    parser.add_argument("--steps", help=f"of {', '.join(BENCHES)}; of a pipeline curate, {PIPELINE}")
+    parser.add_argument("--steps", help=f"of {', '.join(BENCHES)}; of a pipeline {PIPELINE}")
     parser.add_argument("--pipeline", type=int, metavar="RECORDS", help="run whole steps on files instead")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

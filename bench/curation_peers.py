@@ -1,12 +1,13 @@
-"""Near deduplication by the peers of bench/curation.py that need an environment of their own.
+"""The peers of bench/curation.py that need an environment of their own.
 
     make bench-env
     .bench-env/bin/python bench/curation_peers.py datatrove ROWS.jsonl FOLDER
 
 ROWS has the columns `id` (the row's number) and `text`; FOLDER is for what the peer writes. Prints one JSON
 object: `seconds`, the processor time of the whole job, with its child processes and without its imports, and
-`groups`, for each row the number of its group. Both use runs of five words and 24 bands of 5 hashes, as
-`r1data.minhash` does, and neither verifies its candidates.
+`groups`, for each row the number of its group. datatrove and text-dedup find near-duplicates by runs of five
+words and 24 bands of 5 hashes, as `r1data.minhash` does, and neither verifies its candidates;
+datatrove-filters are its filters of Gopher and FineWeb, which come nearest to our signals (group 1: dropped).
 """
 
 from __future__ import annotations
@@ -86,6 +87,32 @@ def datatrove(rows: Path, folder: Path) -> Job:
     return run, groups
 
 
+def datatrove_filters(rows: Path, folder: Path) -> Job:
+    from datatrove.executor.local import LocalPipelineExecutor
+    from datatrove.pipeline.filters import FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers.jsonl import JsonlWriter
+
+    kept = folder / "kept"
+    pipeline = [
+        JsonlReader(str(rows.parent), glob_pattern=rows.name),
+        GopherRepetitionFilter(),
+        GopherQualityFilter(),
+        FineWebQualityFilter(),
+        JsonlWriter(str(kept), compression=None),
+    ]
+
+    def run() -> None:
+        LocalPipelineExecutor(pipeline=pipeline, tasks=1, logging_dir=str(folder / "logs")).run()
+
+    def groups() -> list[int]:
+        lines = [line for file in kept.rglob("*.jsonl") for line in file.read_text().splitlines()]
+        here = {int(json.loads(line)["id"]) for line in lines}
+        return [int(at not in here) for at in range(sum(1 for _ in rows.open()))]
+
+    return run, groups
+
+
 def text_dedup(rows: Path, folder: Path) -> Job:
     from text_dedup import minhash
 
@@ -121,7 +148,8 @@ def _seconds() -> float:
 
 def main() -> None:
     name, rows, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    run, groups = {"datatrove": datatrove, "text-dedup": text_dedup}[name](rows, folder)
+    jobs = {"datatrove": datatrove, "datatrove-filters": datatrove_filters, "text-dedup": text_dedup}
+    run, groups = jobs[name](rows, folder)
     said, sys.stdout = sys.stdout, sys.stderr  # what they say of themselves is not for the reader
     began = _seconds()
     run()

@@ -42,7 +42,13 @@ def flatten(
     problems: Iterable[Mapping[str, Any]], responses: Iterable[Mapping[str, Any]], where: str = "response"
 ) -> Iterator[dict[str, Any]]:
     """Each response with its problem, in the order of the responses. The problems are held in memory."""
-    by_id = {str(problem["id"]): problem for problem in problems}
+    by_id: dict[str, Mapping[str, Any]] = {}
+    for number, given in enumerate(problems, 1):
+        name = str(given.get("id"))
+        if given.get("id") is None or name in by_id:
+            wrong = "has no id" if given.get("id") is None else f"is another one with the id {name!r}"
+            raise UserError(f"problem {number} {wrong}; each problem needs one of its own")
+        by_id[name] = given
     for number, response in enumerate(responses, 1):
         problem = by_id.get(str(response.get("problem_id")))
         if problem is None:

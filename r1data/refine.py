@@ -14,17 +14,18 @@ Fates: `refine_failed` (no reply in form), `refined_wrong`, `refined_ungraded`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from r1data.ledger import DROPPED, KEPT, fates, run_step
 from r1data.table import Rows, Table
+from r1data.writer import PROMPTS, Writer, spoken
 from r1rewards.core.errors import UserError
-from r1rewards.core.rows import CHECKED_TASKS, messages, question_of
+from r1rewards.core.rows import CHECKED_TASKS, question_of
 from r1rewards.core.store import read_rows
 from r1rewards.core.template import TEMPLATES, Template
-from r1rewards.llm import Form, LanguageModel, Request, Sampling
+from r1rewards.llm import LanguageModel, Sampling
 from r1rewards.llm.prompt_file import PromptFile
 from r1rewards.llm.recorded import Landed, Recorded
 from r1rewards.spec import load_spec
@@ -32,7 +33,6 @@ from r1rewards.spec import load_spec
 if TYPE_CHECKING:
     import polars as pl
 
-PROMPTS = Path(__file__).parent / "prompts"
 NAMES = ("thinking", "summary", "general")
 #: What the model says of a question that needs no thinking.
 SIMPLE = "NONE"
@@ -84,7 +84,7 @@ def refine(
         given = list(read_rows(table.path))
         listed = [_row(row, template) for row in given]
         with Recorded(model, out.with_name(f"{out.name}.calls.jsonl"), name, landed) as recorded:
-            _rewrite(listed, _Writer(recorded, files, sampling, retries), template)
+            _rewrite(listed, Writer(recorded, sampling, retries), files, template)
         return _fates(table, given, listed, template)
 
     config = {
@@ -97,33 +97,12 @@ def refine(
     return run_step("refine", rows, out, decide, config=config, **reading)
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    model: LanguageModel
-    files: Mapping[str, PromptFile]
-    sampling: Sampling
-    retries: int
-
-    def write(self, prompt: str, materials: Sequence[Mapping[str, str]]) -> list[str | None]:
-        """What the model wrote about each material; None where no reply was in form."""
-        asked = [messages(self.files[prompt].fill(material)) for material in materials]
-        written: list[str | None] = [None] * len(asked)
-        for attempt in range(self.retries + 1):
-            open_ = [i for i, text in enumerate(written) if text is None]
-            sampling = replace(self.sampling, seed=(self.sampling.seed or 0) + attempt)
-            requests = [Request(asked[i], sampling, Form(_written)) for i in open_]
-            for place, completion in self.model.generate(requests) if requests else ():
-                written[open_[place]] = _written(completion.text)
-        return written
-
-
 def _written(reply: str) -> str | None:
     """What stands between the tags of a reply, behind its own thinking; None where it is not in form."""
-    _, thought, spoken = reply.rpartition("</think>")
-    spoken = spoken if thought or "<think>" not in reply else ""
-    if spoken.count(_OPEN) != 1 or spoken.count(_CLOSE) != 1:
+    said = spoken(reply)
+    if said.count(_OPEN) != 1 or said.count(_CLOSE) != 1:
         return None
-    text = spoken.partition(_OPEN)[2].partition(_CLOSE)[0].strip()
+    text = said.partition(_OPEN)[2].partition(_CLOSE)[0].strip()
     return text if text and not any(tag in text for tag in _TAGS) else None
 
 
@@ -138,22 +117,22 @@ def _row(row: Mapping[str, Any], template: Template) -> _Row:
     )
 
 
-def _rewrite(rows: Sequence[_Row], writer: _Writer, template: Template) -> None:
+def _rewrite(
+    rows: Sequence[_Row], writer: Writer, files: Mapping[str, PromptFile], template: Template
+) -> None:
     """Fill in `text` (and `thinking`) of the rows for which every call was answered in form."""
     checked = [row for row in rows if row.checked]
-    thoughts = writer.write(
-        "thinking", [{"question": row.question, "thinking": row.reasoning} for row in checked]
-    )
+    given = [{"question": row.question, "thinking": row.reasoning} for row in checked]
+    thoughts = writer.write(files["thinking"], given, _written)
     thought = [(row, text) for row, text in zip(checked, thoughts, strict=True) if text is not None]
-    summaries = writer.write(
-        "summary",
-        [{"question": row.question, "thinking": text, "answer": row.answer} for row, text in thought],
-    )
+    given = [{"question": row.question, "thinking": text, "answer": row.answer} for row, text in thought]
+    summaries = writer.write(files["summary"], given, _written)
     for (row, text), summary in zip(thought, summaries, strict=True):
         if summary is not None:
             row.text = template.render(text, summary)
     general = [row for row in rows if not row.checked]
-    thoughts = writer.write("general", [{"question": row.question, "answer": row.answer} for row in general])
+    given = [{"question": row.question, "answer": row.answer} for row in general]
+    thoughts = writer.write(files["general"], given, _written)
     for row, reply in zip(general, thoughts, strict=True):
         if reply is not None:
             simple = reply.strip(" .").upper() == SIMPLE

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
+from r1data.cli.options import (
+    Domain,
+    Json,
+    Language,
+    Map,
+    Out,
+    Problems,
+    Rows,
+    Seed,
+    Task,
+    joined,
+    reading,
+    say_counts,
+)
 from r1rewards.cli.models import Concurrency, KeyFrom, MaxLength, ModelName, Timeout, Urls, progress
 from r1rewards.core.console import bar, print_table
 from r1rewards.core.errors import UserError
@@ -25,9 +38,7 @@ def curate(
         str, typer.Option(help="cold-start, rejection, general, or a YAML file.")
     ] = "cold-start",
     spec: Annotated[Path | None, typer.Option(help="A reward spec in place of the rule set's own.")] = None,
-    problems: Annotated[
-        Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
-    ] = None,
+    problems: Problems = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that measure; one for each core unless given.")
     ] = None,
@@ -39,18 +50,10 @@ def curate(
 ) -> None:
     """Grade and measure every row once, then keep those that no rule drops."""
     from r1data.curate import curate as run
-    from r1data.flat import flatten
-    from r1rewards.core.store import read_rows
 
-    read = reading(map_columns, task, domain, language)
+    rows, read = joined(path, problems, reading(map_columns, task, domain, language))
     with bar("measuring", quiet=as_json) as shown:
-        if problems is None:
-            counts = run(path, rules, output, spec=spec, workers=workers, progress=shown, **read)
-        else:
-            responses = read_rows(path, columns=read["columns"])
-            joined = flatten(read_rows(problems), responses, str(path))
-            defaults = read["defaults"]
-            counts = run(joined, rules, output, spec=spec, workers=workers, progress=shown, defaults=defaults)
+        counts = run(rows, rules, output, spec=spec, workers=workers, progress=shown, **read)
     say_counts(counts, as_json)
 
 
@@ -214,6 +217,7 @@ def split(
 def pairs(
     path: Rows,
     output: Out,
+    problems: Problems = None,
     model: ModelName = None,
     url: Urls = None,
     template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
@@ -237,12 +241,13 @@ def pairs(
 
     source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, max_length)
     layout = get_template(template)
+    rows, read = joined(path, problems, reading(map_columns, task))
     with (
         source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"judging with {name}", quiet=as_json) as landed,
     ):
         counts = run(
-            path,
+            rows,
             output,
             model=opened,
             name=name,
@@ -253,7 +258,7 @@ def pairs(
             match_lengths=match_lengths,
             seed=seed,
             landed=landed,
-            **reading(map_columns, task),
+            **read,
         )
     say_counts(counts, as_json)
 
@@ -279,8 +284,9 @@ def refine(
     """Rewrite traces so that people can read them, and check that they are still right."""
     from dataclasses import replace
 
-    from r1data.refine import PROMPTS, SAMPLING
+    from r1data.refine import SAMPLING
     from r1data.refine import refine as run
+    from r1data.writer import PROMPTS
     from r1rewards.core.template import get_template
     from r1rewards.llm.model_source import ModelSource
 
@@ -302,3 +308,72 @@ def refine(
             **reading(map_columns, task),  # type: ignore[arg-type]
         )
     say_counts(counts, as_json)
+
+
+@app.command()
+def tests(
+    path: Rows,
+    output: Out,
+    submissions: Annotated[
+        Path | None, typer.Option(help="Graded solutions: rows with id, program and correct (1 or 0).")
+    ] = None,
+    model: ModelName = None,
+    url: Urls = None,
+    generators: Annotated[int, typer.Option(help="Programs that the model writes for each problem.")] = 2,
+    each: Annotated[int, typer.Option(help="Inputs that each of them makes.")] = 10,
+    mutations: Annotated[int, typer.Option(help="Inputs made by changing others, for each problem.")] = 10,
+    agree: Annotated[int, typer.Option(help="Right solutions that a problem needs for new tests.")] = 2,
+    count: Annotated[
+        int,
+        typer.Option("-n", "--count", help="Tests of each problem; more where more tell solutions apart."),
+    ] = 20,
+    prompts: Annotated[Path | None, typer.Option(help="A folder with your tests.txt.")] = None,
+    max_tokens: Annotated[int, typer.Option(help="The longest reply.")] = 8192,
+    seed: Annotated[int, typer.Option(help="Of the changed inputs.")] = 0,
+    isolation: Annotated[
+        str, typer.Option(help="auto, A, B, unsafe, or the address of a SandboxFusion server.")
+    ] = "auto",
+    concurrency: Concurrency = 64,
+    timeout: Timeout = 1800,
+    key_from: KeyFrom = "OPENAI_API_KEY",
+    map_columns: Map = None,
+    map_submissions: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="As --map, for the submissions.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make tests for code problems; right solutions check them, and those that expose wrong ones stay."""
+    from contextlib import ExitStack
+    from dataclasses import replace
+
+    from r1data.code_tests import SAMPLING, make_tests
+    from r1data.examine import Settings
+    from r1data.writer import PROMPTS
+    from r1rewards.core.console import parse_pairs
+    from r1rewards.llm.model_source import ModelSource
+
+    with ExitStack() as stack:
+        given: dict[str, Any] = reading(map_columns, "code")
+        if model is not None or url:
+            source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, 2 * max_tokens)
+            name, opened = stack.enter_context(source.open(log=output.with_suffix(".engine.log")))
+            landed = stack.enter_context(progress(f"generators by {name}", quiet=as_json))
+            given |= {"model": opened, "name": name, "landed": landed}
+        counts = make_tests(
+            path,
+            output,
+            submissions=submissions,
+            columns_of_submissions=parse_pairs(map_submissions or [], "--map-submissions"),
+            generators=generators,
+            settings=Settings(each, mutations, seed, isolation),
+            agree=agree,
+            count=count,
+            prompts=prompts or PROMPTS,
+            sampling=replace(SAMPLING, max_tokens=max_tokens),
+            progress=stack.enter_context(bar("running", quiet=as_json)),
+            **given,
+        )
+    say_counts(counts, as_json)
+    if not as_json:
+        print_table(["candidates", "inputs"], sorted(counts["candidates"].items()))
+        print_table(["wrong solutions", "programs"], list(counts["wrong_solutions"].items()))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from r1data.sources.base import digest
+from r1data.sources.packed import unpacked
 from r1rewards.choice import LETTERS
 from r1rewards.core.errors import UserError
 
@@ -18,6 +19,28 @@ Row = Mapping[str, Any]
 #: Of the generated tests of CodeContests so many are taken as make this many together with the real ones.
 _TESTS = 20
 _PYTHON3 = 3
+#: Seconds that LiveCodeBench gives a test.
+_LIVE_S = 6
+_STANDARD = "Write a program that reads standard input and writes standard output."
+#: What stands in front of programs for LeetCode, whose site imports as much.
+_LEETCODE = """\
+from bisect import *
+from collections import *
+from copy import *
+from functools import *
+from heapq import *
+from itertools import *
+from math import *
+from operator import *
+from string import *
+from sys import *
+from typing import *
+from builtins import *
+import bisect, collections, copy, datetime, functools, heapq, io, itertools, json
+import math, operator, random, re, statistics, string, sys
+"""
+#: Solutions of CodeContests that come along, as many right ones as wrong ones: `r1data tests` runs them.
+_SOLUTIONS = 8
 
 
 def humaneval(row: Row, where: str) -> dict[str, Any]:
@@ -74,7 +97,8 @@ def apps(row: Row, where: str) -> dict[str, Any]:
 
 
 def code_contests(row: Row, where: str) -> dict[str, Any]:
-    """name, description, public_, private_, generated_tests (lists: input, output), limits, solutions."""
+    """name, description, public_, private_, generated_tests (lists: input, output), limits, solutions, and
+    incorrect_solutions."""
     asked = _text(row, "description", where)
     tests = [*_tests(row.get("public_tests")), *_tests(row.get("private_tests"))]
     tests += list(_tests(row.get("generated_tests")))[: max(0, _TESTS - len(tests))]
@@ -86,14 +110,16 @@ def code_contests(row: Row, where: str) -> dict[str, Any]:
         limits["time_s"] = (time_limit.get("seconds") or 0) + (time_limit.get("nanos") or 0) / 1e9
     if row.get("memory_limit_bytes"):
         limits["memory_mb"] = int(row["memory_limit_bytes"]) >> 20
-    solutions = row.get("solutions") or {}
-    written = zip(solutions.get("language", ()), solutions.get("solution", ()), strict=False)
-    python = (text for language, text in written if language == _PYTHON3)
+    right, wrong = (list(_python(row.get(name))) for name in ("solutions", "incorrect_solutions"))
+    known = {"solutions": right[1:_SOLUTIONS], "wrong_solutions": wrong[:_SOLUTIONS]}
     return {
         "id": row.get("name"),
-        "prompt": f"{asked}\n\nWrite a program that reads standard input and writes standard output.",
+        "prompt": f"{asked}\n\n{_STANDARD}",
         "reference": {"tests": tests, **({"limits": limits} if limits else {})},
-        "meta": _solved(next(python, None)),
+        "meta": {
+            **_solved(right[0] if right else None),
+            **{name: some for name, some in known.items() if some},
+        },
     }
 
 
@@ -127,8 +153,71 @@ def gpqa(row: Row, where: str) -> dict[str, Any]:
     return {"id": row.get("Record ID"), **shown}
 
 
+def lettered(row: Row, where: str) -> dict[str, Any]:
+    """question, A, B, C, D, answer (a letter), as in C-Eval."""
+    letters, right = list("ABCD"), row.get("answer")
+    place = letters.index(right) if right in letters else right
+    return _choice(row, where, [row.get(letter) for letter in letters], place)
+
+
+def ifeval(row: Row, where: str) -> dict[str, Any]:
+    """key, prompt, instruction_id_list, kwargs (for each instruction its arguments, the others None)."""
+    kinds, arguments = row.get("instruction_id_list"), row.get("kwargs")
+    if not kinds or not isinstance(arguments, Sequence) or len(arguments) != len(kinds):
+        raise UserError(f"{where}: a row of IF-Eval has as many `kwargs` as it has `instruction_id_list`")
+    listed = [
+        {"kind": kind} | {name: value for name, value in (own or {}).items() if value is not None}
+        for kind, own in zip(kinds, arguments, strict=True)
+    ]
+    return {
+        "id": _named("ifeval", row.get("key")),
+        "prompt": _text(row, "prompt", where),
+        "reference": {"instructions": listed},
+    }
+
+
+def livecodebench(row: Row, where: str) -> dict[str, Any]:
+    """question_content, starter_code, public_ and private_test_cases (JSON, or that packed), metadata.
+
+    Of each kind of problem what its site gives: programs read standard input, or `Solution` has a method
+    (`func_name` of the metadata) whose arguments stand one a line, as JSON.
+    """
+    asked, starter = _text(row, "question_content", where), row.get("starter_code") or ""
+    cases = [*_cases(row, "public_test_cases", where), *_cases(row, "private_test_cases", where)]
+    if not cases:
+        raise UserError(f"{where}: there are no tests in this row")
+    reference: dict[str, Any] = {"prelude": _LEETCODE, "limits": {"time_s": _LIVE_S}}
+    if cases[0].get("testtype") == "functional":
+        name = (_json(row, "metadata", where) or {}).get("func_name")
+        try:
+            reference["asserts"] = [_method(name, case["input"], case["output"]) for case in cases]
+        except ValueError:
+            raise UserError(f"{where}: a test of a method is not one JSON value a line") from None
+    else:
+        reference["tests"] = [{"input": case["input"], "output": case["output"]} for case in cases]
+    begin = f"Begin with:\n\n```python\n{starter}\n```" if starter.strip() else _STANDARD
+    return {
+        "id": _named("livecodebench", row.get("question_id")),
+        "prompt": f"{asked}\n\n{begin}",
+        "reference": reference,
+    }
+
+
 SHAPES: dict[str, Callable[[Row, str], dict[str, Any]]] = {
-    shape.__name__: shape for shape in (humaneval, mbpp, apps, code_contests, mmlu, mmlu_pro, arc, gpqa)
+    shape.__name__: shape
+    for shape in (
+        humaneval,
+        mbpp,
+        apps,
+        code_contests,
+        livecodebench,
+        mmlu,
+        mmlu_pro,
+        arc,
+        gpqa,
+        lettered,
+        ifeval,
+    )
 }
 
 
@@ -176,6 +265,31 @@ def _called(name: str, arguments: Any, output: Any) -> str:
     """APPS wraps the one result of a call in a list."""
     result = output[0] if isinstance(output, list) and len(output) == 1 else output
     return f"assert {name}({', '.join(map(repr, arguments))}) == {result!r}"
+
+
+def _cases(row: Row, name: str, where: str) -> list[dict[str, Any]]:
+    """The tests of a column that holds them as JSON, or packed."""
+    text = row.get(name) or "[]"
+    try:
+        cases = text if isinstance(text, list) else json.loads(text if text[:1] == "[" else unpacked(text))
+    except ValueError as error:
+        raise UserError(f"{where}: the tests of {name!r} cannot be read: {error}") from None
+    if not all(isinstance(case, dict) and {"input", "output"} <= case.keys() for case in cases):
+        raise UserError(f"{where}: a test of {name!r} lacks its input or its output")
+    return list(cases)
+
+
+def _method(name: Any, given: str, output: str) -> str:
+    arguments = ", ".join(repr(json.loads(line)) for line in given.split("\n") if line.strip())
+    return f"assert Solution().{name}({arguments}) == {json.loads(output)!r}"
+
+
+def _python(solutions: Any) -> Iterator[str]:
+    """Those in Python 3 (lists: language, solution)."""
+    solutions = solutions or {}
+    for language, text in zip(solutions.get("language", ()), solutions.get("solution", ()), strict=False):
+        if language == _PYTHON3:
+            yield text
 
 
 def _tests(given: Any) -> Iterator[dict[str, str]]:

@@ -13,6 +13,16 @@ from __future__ import annotations
 
 from r1rewards.code.doctor import doctor
 from r1rewards.code.extract import Program, extract
-from r1rewards.code.reward import CodeReward, acheck, acheck_many, check, check_many
+from r1rewards.code.reward import CodeReward, acheck, acheck_many, check, check_many, outputs
 
-__all__ = ["CodeReward", "Program", "acheck", "acheck_many", "check", "check_many", "doctor", "extract"]
+__all__ = [
+    "CodeReward",
+    "Program",
+    "acheck",
+    "acheck_many",
+    "check",
+    "check_many",
+    "doctor",
+    "extract",
+    "outputs",
+]

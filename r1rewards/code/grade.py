@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +19,16 @@ from r1rewards.code.task import Starved, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict
 
+#: What is wrong with an output, given its test; None where it is right.
+Differs = Callable[[Mapping[str, Any], str], str | None]
 
-def grade(task: Task) -> Verdict:
-    """The verdict on one program. A broken box is tried once more, then it is an error, never a 0."""
+
+def grade(task: Task, differs: Differs | None = None) -> Verdict:
+    """The verdict on one program. A broken box is tried once more, then it is an error, never a 0.
+
+    differs  looks at the outputs in place of the reference's checker
+    """
+    differs = differs or (lambda test, output: _differs(task, test, output))
     started, tier = time.monotonic(), described(task.tier)
     route = f"{task.language.name}/{task.kind}/{task.tier}"
     if task.reference.get("mode") == "in-process":
@@ -30,7 +37,7 @@ def grade(task: Task) -> Verdict:
         try:
             task.cutoff.check()
             with POOL.turn(task.cutoff):
-                results = _results(task)
+                results = _results(task, differs)
             break
         except BoxLost as error:
             if not task.address:
@@ -69,13 +76,13 @@ def _verdict(task: Task, results: Sequence[TestResult], route: str, wall_s: floa
     return Verdict.of(value, f"{reason}: {result.reason}" if result.reason else reason, route, **details)
 
 
-def _results(task: Task) -> list[TestResult]:
+def _results(task: Task, differs: Differs) -> list[TestResult]:
     if task.address:
-        return remote.run_tests(task, lambda test, output: _differs(task, test, output))
-    return _run_tests(task) if task.kind == "tests" else run_asserts(task)
+        return remote.run_tests(task, differs)
+    return _run_tests(task, differs) if task.kind == "tests" else run_asserts(task)
 
 
-def _run_tests(task: Task) -> list[TestResult]:
+def _run_tests(task: Task, differs: Differs) -> list[TestResult]:
     tests: Sequence[Mapping[str, Any]] = task.reference["tests"]
     results: list[TestResult] = []
     with borrowed(task.flavour, task.tier) as server, ready(task, server) as options:
@@ -87,7 +94,7 @@ def _run_tests(task: Task) -> list[TestResult]:
                     if sum(result.spent_s for result in results) > task.limits.program_s:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
                         return filled([*results, late], len(tests))
-                    result, dirty = _run_test(box, task, test)
+                    result, dirty = _run_test(box, task, test, differs)
                     results.append(result)
                     if result.status == "compile" or (result.status != "ok" and not task.partial):
                         return filled(results, len(tests))
@@ -96,7 +103,7 @@ def _run_tests(task: Task) -> list[TestResult]:
     return results
 
 
-def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult, bool]:
+def _run_test(box: Box, task: Task, test: Mapping[str, Any], differs: Differs) -> tuple[TestResult, bool]:
     given, output, errors = memfd(str(test["input"]).encode(errors="replace")), memfd(), memfd()
     try:
         box.start([given, output, errors])
@@ -106,7 +113,7 @@ def _run_test(box: Box, task: Task, test: Mapping[str, Any]) -> tuple[TestResult
         outcome = box.outcome()
         result = judge_outcome(outcome, task.limits, output, errors)
         if result.status == "ok":
-            difference = _differs(task, test, read_back(output).decode(errors="replace"))
+            difference = differs(test, read_back(output).decode(errors="replace"))
             if difference is not None:
                 result = replace(result, status="wrong", reason=difference)
         return result, bool(outcome["dirty"])

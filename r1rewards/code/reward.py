@@ -18,7 +18,7 @@ from r1rewards.code.grade import grade
 from r1rewards.code.languages import Language, language_of
 from r1rewards.code.limits import Limits
 from r1rewards.code.pool import POOL
-from r1rewards.code.task import Task
+from r1rewards.code.task import Task, TestStatus
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.processes import cores
 from r1rewards.core.reward import Reward, Sample
@@ -40,7 +40,7 @@ def check(
 
     program_or_response  a program, or an answer that holds one in a fenced block (the last one counts)
     reference  {"tests": [{"input", "output"}]} or {"asserts": [...], "setup": "..."}; optional "lang",
-               "limits" and "checker" (see the package's guide)
+               "prelude", "limits" and "checker" (see the package's guide)
     limits     override those of the reference; see `Limits`
     isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of; or
                the address of a SandboxFusion server, "http://host:8080", which then runs the program
@@ -57,6 +57,39 @@ def check(
         return grade(_task(source, reference, lang, limits, tier, partial, cutoff or Cutoff(), address))
     except GraderError as error:
         return Verdict.error(str(error), "code/reference")
+
+
+def outputs(
+    program_or_response: str,
+    inputs: Sequence[str],
+    reference: Mapping[str, Any],
+    *,
+    limits: Mapping[str, Any] | None = None,
+    isolation: str = "auto",
+) -> list[tuple[TestStatus, str]]:
+    """What a program prints for each input, and how that run ended; "" where it did not end well ("ok").
+
+    reference  of the problem, for its "lang" and "limits"; its tests are not looked at
+    limits, isolation  as in `check`
+
+    Raises GraderError where the sandbox or the machine failed.
+    """
+    if not inputs:
+        return []
+    tier, lang = _tier(isolation), language_of(reference)
+    printed: dict[int, str] = {}
+
+    def differs(test: Mapping[str, Any], output: str) -> None:
+        printed[test["number"]] = output
+
+    tests = [{"number": number, "input": text, "output": ""} for number, text in enumerate(inputs)]
+    asked = {**{name: reference[name] for name in ("lang", "limits") if name in reference}, "tests": tests}
+    address = isolation if tier == remote.TIER else ""
+    source = _source(program_or_response, lang.name)
+    verdict = grade(_task(source, asked, lang, limits, tier, True, Cutoff(), address), differs)
+    if verdict.status == "error":
+        raise GraderError(verdict.reason)
+    return [(status, printed.get(number, "")) for number, status in enumerate(verdict.details["tests"])]
 
 
 def check_many(
@@ -250,7 +283,9 @@ def _task(
         merged = Limits.of(own, limits)
     except UserError as error:
         raise GraderError(str(error)) from error
-    return Task(source, reference, language, merged, tier, partial, cutoff, address)
+    prelude = reference.get("prelude")
+    program = f"{prelude}\n{source}" if prelude else source
+    return Task(program, reference, language, merged, tier, partial, cutoff, address)
 
 
 def _source(text: str, lang: str) -> str:

@@ -102,8 +102,21 @@ def read_csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         f"{path}, line {reader.line_num}: not as many values as the header has names"
                     )
                 yield reader.line_num, row
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{path}, line {reader.line_num + 1}: not CSV in UTF-8 ({error})") from None
+        except csv.Error as error:
+            raise UserError(f"{path}, line {reader.line_num + 1}: not CSV ({error})") from None
+        except UnicodeDecodeError as error:  # which was raised for a whole block of lines
+            raise UserError(f"{path}, line {_foreign_line(path)}: not UTF-8 ({error.reason})") from None
+
+
+def _foreign_line(path: Path) -> int:
+    """The first line of a file that is not UTF-8."""
+    with _reading(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    raise ValueError(f"{path} is UTF-8")
 
 
 def write_jsonl(path: Path, suffix: str, rows: Iterable[Mapping[str, Any]]) -> int:

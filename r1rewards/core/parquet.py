@@ -66,12 +66,27 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(CHUNK_ROWS):
+            for batch in sound(file.iter_batches(CHUNK_ROWS), path):
                 yield from decode(batch)
     except (pa.ArrowException, OSError) as error:  # the second for pages that cannot be decoded
         raise UserError(
             f"{path}: not a complete Parquet file ({str(error).splitlines()[0]}); make it again"
         ) from None
+
+
+def sound(batches: Iterable[pa.RecordBatch], path: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of a file; a `UserError` where the text in one is not UTF-8."""
+    import pyarrow as pa
+
+    first = 1
+    for batch in batches:
+        try:
+            batch.validate(full=True)
+        except pa.ArrowInvalid as error:
+            where = f"{path}, rows {first} to {first + len(batch) - 1}"
+            raise UserError(f"{where}: {error}; mend the text or leave the row out") from None
+        first += len(batch)
+        yield batch
 
 
 def decode(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,8 @@ from r1rewards.core.store import write_rows
 # Every step in one process, in a folder of its own; small shards, so that kills fall between two of them.
 PIPELINE = """
 from pathlib import Path
-from r1data import table
+from r1data import code_tests, table
+from r1data.code_tests import make_tests
 from r1data.curate import curate
 from r1data.decontaminate import Benchmark, decontaminate
 from r1data.dedup import dedup
@@ -26,6 +27,7 @@ from r1data.select import select_responses
 from r1data.split import split
 
 table.CHUNK_ROWS = 200
+code_tests._SHARD = 3
 spec = {"rewards": {"format": {}}}
 curate("rows.jsonl", "general", "1-curate", spec=spec)
 dedup("1-curate/kept.parquet", "2-dedup", by="response")
@@ -34,6 +36,7 @@ decontaminate("2-dedup/kept.parquet", "3-clean", against=[exam])
 select_responses("3-clean/kept.parquet", "4-select", k=2)
 mix(["4-select/kept.parquet"], "5-mix", total="fit")
 split("5-mix/kept.parquet", "6-split", heldout=0.2)
+make_tests("problems.jsonl", "7-tests", submissions="submissions.jsonl")
 """
 
 
@@ -59,6 +62,20 @@ def prepare(folder: Path) -> None:
     write_rows(folder / "rows.jsonl", rows)
     exam = [row["text"].removeprefix("<think>").split("</think>")[0] for row in rows[5::200]]
     write_rows(folder / "exam.jsonl", [{"prompt": text} for text in exam])
+    given = {"input": "3\n4 -2 9", "output": "9"}
+    problem = {"task": "code", "prompt": "The largest?", "source": "here", "reference": {"tests": [given]}}
+    write_rows(folder / "problems.jsonl", ({"id": f"c{n}", **problem} for n in range(9)))
+    programs = {"max(numbers)": 1, "sorted(numbers)[-1]": 1, "numbers[-1]": 0}
+    submissions = (
+        {
+            "id": f"c{n}",
+            "program": f"input()\nnumbers = [*map(int, input().split())]\nprint({said})",
+            "correct": c,
+        }
+        for n in range(9)
+        for said, c in programs.items()
+    )
+    write_rows(folder / "submissions.jsonl", submissions)
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -80,7 +97,7 @@ def kill_and_compare(tmp_path: Path, kills: int) -> None:
     assert start(whole).wait() == 0
     length = time.monotonic() - began
     expected = contents(whole)
-    assert len([name for name in expected if name.endswith("ledger.parquet")]) == 6
+    assert len([name for name in expected if name.endswith("ledger.parquet")]) == 7
     dice = random.Random(1)
     done = 0
     while done < kills:
