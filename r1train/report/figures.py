@@ -103,7 +103,7 @@ def curves(training: Training) -> list[Figure]:
                 "xaxis": {"title": {"text": "step"}},
                 "yaxis": {"tickformat": panel.format, "exponentformat": "power"}
                 | ({"rangemode": "nonnegative"} if panel.format else {}),
-                "showlegend": len(names) > 1,
+                "showlegend": panel.metric.endswith("/"),
                 "hovermode": "x unified",
                 "shapes": list(_segment_lines(training.metrics)),
             }
