@@ -26,9 +26,9 @@ from r1train.models import resolve_model
 from r1train.recipe import Recipe
 from r1train.work import Work, count
 
-# Measured on 2 idle cores with bfloat16 and SmolLM2-135M. Of the probe's rate of matrix products, the share that
-# is left where each step has a few hundred tokens only; and how many times what the products of a token write
-# is written in all: by attention, norms, activations, softmax and sampling. Not measured on a GPU yet.
+# Measured on 2 idle cores with bfloat16 and SmolLM2-135M, not yet on a GPU. Of the probe's rate of matrix
+# products, the share that is left where a step has a few hundred tokens only; and how many times what the
+# products of a token write is written in all: by attention, norms, activations, softmax and sampling.
 GENERATION = 0.6
 GENERATION_PASSES = 3.0
 SCORING_PASSES = 1.2
