@@ -5,7 +5,7 @@
 #   make test-all             also what takes minutes: kills at many moments, fuzzing, browser
 #   make check                lint, format, types, import contract
 #   make reference            docs/reference anew, from the code
-#   make test-backends        our rewards and launches in verl and OpenRLHF, each in its environment below .backends
+#   make test-backends        our rewards and launches in verl, OpenRLHF and Ray, in environments below .backends
 #   make test-browser         report and browser of rollouts in a real Chromium, which it installs
 #   make test-load            how the reward server stands 200 clients
 #   make bench-env            .bench-env with what cannot share .venv, for bench/math_graders.py and bench/curation.py
@@ -52,14 +52,15 @@ test-load: setup
 
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 TRAINER_verl := verl==0.9.1
-NEEDS_verl := accelerate cachetools codetiming fastapi hydra-core peft pillow 'ray[default]==2.55.0' \
-	'tensordict<=0.10.0' torchdata 'transformers>=5.5.3,<5.11,!=5.6.0' uvicorn
+NEEDS_verl := accelerate cachetools codetiming fastapi hydra-core peft pillow 'ray[data,default]==2.55.0' \
+	hypothesis pytest 'tensordict<=0.10.0' torchdata 'transformers>=5.5.3,<5.11,!=5.6.0' uvicorn
 TRAINER_openrlhf := openrlhf==0.11.2
 NEEDS_openrlhf := aiohttp pylatexenc 'ray[default]==2.55.0' transformers==5.15.0
 
 test-backends: setup .backends/verl/ready .backends/openrlhf/ready
 	$(BIN)/python -m pytest tests/r1rewards/adapters/test_verl.py tests/r1rewards/adapters/test_openrlhf.py \
 		tests/r1train/backends/verl
+	.backends/verl/bin/python -m pytest tests/r1rewards/adapters/test_ray.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -97,7 +97,9 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
         template=template.name,
         save_steps=steps,
         optim=stage.optim.model_dump() | {"precision": "bf16"},
-        rollout=stage.rollout.model_dump() | shape | {"minibatches": 1, "dtype": RECIPE.engine.dtype},
+        rollout=stage.rollout.model_dump(exclude_none=True)
+        | shape
+        | {"minibatches": 1, "dtype": RECIPE.engine.dtype},
         segments=(segment,),
         native={"args": {"save_strategy": "no"}},
     )

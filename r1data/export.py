@@ -22,6 +22,7 @@ from r1rewards.core.formats import dump_json
 from r1rewards.core.parquet import CHUNK_ROWS
 from r1rewards.core.settings import suggest
 from r1rewards.core.store import numbered_rows, replacing, write_rows
+from r1rewards.core.template import Template
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,8 +31,13 @@ Row = Mapping[str, Any]
 _SHAREGPT_ROLES = {"user": "human", "assistant": "gpt", "system": "system", "tool": "observation"}
 
 
-def export(path: str | Path, out: str | Path, *, form: str = "messages") -> int:
-    """Write the rows of a curated file to `out` (.jsonl or .parquet) in that form and return their number."""
+def export(
+    path: str | Path, out: str | Path, *, form: str = "messages", template: Template | None = None
+) -> int:
+    """Write the rows of a curated file to `out` (.jsonl or .parquet) in that form and return their number.
+
+    template  puts the instruction that asks for its layout in front of every prompt
+    """
     if form not in FORMS:
         raise UserError(f"there is no export form {form!r}{suggest(form, FORMS)}")
     convert, needs_text = FORMS[form]
@@ -44,6 +50,9 @@ def export(path: str | Path, out: str | Path, *, form: str = "messages") -> int:
             flat = flat_row(row, where)
             if needs_text and "text" not in flat:
                 raise UserError(f"{where}: there is no response in this row, and {form} needs one")
+            if template is not None:
+                thinking = flat.get("thinking") != "none"
+                flat["prompt"] = template.ask(flat["prompt"], flat["language"], thinking=thinking)
             yield {**convert(flat), "uid": flat.get("uid") or flat["id"]}
 
     if out.suffix != ".parquet":

@@ -1,8 +1,8 @@
 """Can the answer of a problem be graded at all? Asked once, on the way in, before anyone trains on it.
 
 A mathematical gold must be readable as a value, a choice must be one of the letters that the question shows,
-and tests must be tests: present, in form, and passed by the solution that the data set brings
-(`meta.solution`).
+instructions must be known, with their arguments, and tests must be tests: present, in form, and passed by the
+solution that the data set brings (`meta.solution`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from r1rewards.core.errors import GraderError
 from r1rewards.core.rows import Problem, question_of
 
 #: A gold that is prose can be compared, but not one that is an essay or a proof.
@@ -80,9 +81,20 @@ def _puzzle(problem: Problem) -> str | None:
     return f"the reference lacks {missing[0]!r}" if missing else None
 
 
+def _instructions(problem: Problem) -> str | None:
+    from r1rewards.instructions import checkers
+
+    try:
+        checkers(problem["reference"])
+    except GraderError as error:
+        return str(error)
+    return None
+
+
 _CHECKS: dict[str, Callable[[Problem], str | None]] = {
     "math": _math,
     "choice": _choice,
     "code": _code,
     "puzzle": _puzzle,
+    "instructions": _instructions,
 }

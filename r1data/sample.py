@@ -1,8 +1,8 @@
 """Several responses to each problem, written down one by one as they land.
 
 A kill costs at most what was in flight: what was written stays as it was, and the next try asks only for the
-rest. A response's seed comes from its uid, so it does not depend on what else is in the batch or in which
-order it was asked for.
+rest. A response's seed comes from its problem, its number and the settings: it does not depend on what else
+is in the batch, on the order, or on the model, so that models that are compared draw the same random numbers.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ class Plan:
             for number in range(self.samples):
                 yield response_uid(problem["id"], self.name, self.settings, number), problem, number
 
+    def seed_of(self, problem: Problem, number: int) -> int:
+        """The seed of a response, 31 bits, the same for every model.
+
+        Common random numbers: what two models that differ little do differently is then not chance, and the
+        interval of a paired comparison is narrower, while each model's own figures are what they were.
+        """
+        return int(response_uid(problem["id"], "", self.settings, number)[:15], 16) >> 29
+
 
 def collect(
     problems: Iterable[Problem],
@@ -80,9 +88,9 @@ def collect(
         requests = [
             Request(
                 prompts[problem["id"]],
-                Sampling(plan.temperature, plan.top_p, plan.max_tokens, int(uid[:15], 16) >> 29),
+                Sampling(plan.temperature, plan.top_p, plan.max_tokens, plan.seed_of(problem, number)),
             )
-            for uid, problem, _ in missing
+            for _, problem, number in missing
         ]
         done = len(wanted) - len(missing)
         for index, completion in model().generate(requests) if missing else ():

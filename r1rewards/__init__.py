@@ -12,13 +12,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from r1rewards import choice, code, format, judge, language, math, puzzle, readability
+    from r1rewards import choice, code, format, instructions, judge, language, math, puzzle, readability
     from r1rewards.adapters.openrlhf import openrlhf
     from r1rewards.adapters.trl import trl
     from r1rewards.core.verdict import Verdict
     from r1rewards.spec import load_spec
 
-_MODULES = frozenset({"choice", "code", "format", "judge", "language", "math", "puzzle", "readability"})
+_MODULES = frozenset(
+    {"choice", "code", "format", "instructions", "judge", "language", "math", "puzzle", "readability"}
+)
 _NAMES = {
     "Verdict": "r1rewards.core.verdict",
     "load_spec": "r1rewards.spec",
@@ -31,6 +33,7 @@ __all__ = [
     "choice",
     "code",
     "format",
+    "instructions",
     "judge",
     "language",
     "load_spec",

@@ -26,11 +26,16 @@ SAMPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Problems under a name, and how many responses to each are wanted where nobody says."""
+    """Problems under a name.
+
+    samples  responses to each that are wanted where nobody says
+    judged   no rule can grade them: it takes a judge
+    """
 
     name: str
     problems: list[Problem]
     samples: int
+    judged: bool = False
 
 
 @cache
@@ -74,4 +79,4 @@ def load_benchmark(
         raise UserError(f"--on {text}: neither a file nor the name of a benchmark{suggest(text, known())}")
     if not problems:
         raise UserError(f"--on {text}: there are no problems in it")
-    return Benchmark(name, problems, settings.get("samples", SAMPLES))
+    return Benchmark(name, problems, settings.get("samples", SAMPLES), settings.get("judged", False))

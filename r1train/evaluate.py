@@ -135,6 +135,7 @@ def evaluate_models(
     progress = Progress()
     rewards = protocol.rewards or Path(str(files("r1train") / "evaluation.yaml"))
     with load_spec(rewards) as spec, ExitStack() as opened:
+        _check_judges(benchmarks, spec)
         if endpoint is None:
             candidates = _loaded(models, folder, protocol, opened)
         else:
@@ -147,6 +148,18 @@ def evaluate_models(
             for candidate in candidates
             for benchmark in benchmarks
         ]
+
+
+def _check_judges(benchmarks: Sequence[Benchmark], spec: Spec) -> None:
+    """Nobody samples for hours what then cannot be graded."""
+    if any(component.name == "general" for component in spec.components):
+        return
+    for benchmark in benchmarks:
+        if benchmark.judged:
+            raise UserError(
+                f"no rule can grade the answers to {benchmark.name}; give --spec with a judge named general: "
+                "`general: {use: judge, options: {judge: correctness, url: ..., record: judge.calls.jsonl}}`"
+            )
 
 
 @dataclass(frozen=True, slots=True)

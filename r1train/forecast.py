@@ -1,8 +1,9 @@
 """How long a run will take on this machine, said before it begins.
 
 `r1train.work` counts tokens; the model's size turns them into floating-point operations (2 for each parameter
-and token forward, 6 forward and backward); half a second of matrix products of the model's own shapes tells
-how many of those this machine does in a second, and the constants below which share of that a run reaches.
+and token forward, 6 forward and backward) and into numbers that are written between the matrix products. Half
+a second of both, in the model's own shapes, tells how much this machine does in a second: one whose processor
+multiplies matrices three times as fast still moves the rest through its memory no faster.
 
 Every step counts as one of the recipe's base model, that of a judge or a reward model of another size too.
 """
@@ -12,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,13 @@ from r1train.models import resolve_model
 from r1train.recipe import Recipe
 from r1train.work import Work, count
 
-# Shares of the probe's rate that a run reaches. Measured on 2 idle cores with bfloat16 and SmolLM2-135M, for
-# which the probe says 400 GFLOP/s: vLLM writes 610 tokens/s with 256 sequences side by side, training reads
-# 330 tokens/s, a pass without gradient 1,100. On a GPU they are not measured yet.
-GENERATION = 0.43
-TRAINING = 0.67
-SCORING = 0.74
+# Measured on 2 idle cores with bfloat16 and SmolLM2-135M, not yet on a GPU. Of the probe's rate of matrix
+# products, the share that is left where a step has a few hundred tokens only; and how many times what the
+# products of a token write is written in all: by attention, norms, activations, softmax and sampling.
+GENERATION = 0.6
+GENERATION_PASSES = 3.0
+SCORING_PASSES = 1.2
+TRAINING_PASSES = 6.0
 # What costs the same whatever the model. The starts: measured there. A step of the engine and one of the
 # optimiser: what they take in recipes/tiny, whose million parameters cost next to nothing.
 ENGINE_START_S = 13.0
@@ -41,10 +44,12 @@ UPDATE_S = 0.1
 LOADED = 450e6
 UPDATED = 280e6
 
-#: How long the probe runs, how many tokens go through a matrix, and onto how many words of the vocabulary.
+#: How long the probe runs, how many tokens go through a matrix, and onto how many words of the vocabulary;
+#: and how many tokens it writes for.
 PROBE_S = 0.5
 PROBE_ROWS = 512
 PROBE_WORDS = 4096
+PROBE_WRITTEN = 4096
 
 EVALUATIONS = "evaluations"
 
@@ -81,23 +86,23 @@ class Forecast:
         return f"took {_figure(took, unit)} {unit} (forecast {_figure(self.total, unit)}): {parts}"
 
 
-def forecast(recipe: Recipe, done: Collection[str] = (), *, rate: float | None = None) -> Forecast | None:
+def forecast(recipe: Recipe, done: Collection[str] = (), *, speed: Speed | None = None) -> Forecast | None:
     """What the steps that are not `done` will take; None where none is left or nothing can be said.
 
-    rate  floating-point operations a second; the probe's where it is not given, and nothing without torch
+    speed  the machine's; the probe's where it is not given, and nothing without torch
     """
     work = {step: amount for step, amount in count(recipe).items() if step not in done}
-    if not work or (rate is None and find_spec("torch") is None):
+    if not work or (speed is None and find_spec("torch") is None):
         return None
     shape = base_shape(recipe)
     if shape is None:
         return None
-    if rate is None:
-        rate = probe(shape, recipe.threads)
+    if speed is None:
+        speed = probe(shape, recipe.threads)
     parts: dict[str, float] = {}
     starting = ENGINE_START_S  # once, with the first step that needs the engine
     for step, amount in work.items():
-        seconds = duration(amount, shape.parameters, rate, recipe.engine.max_batch)
+        seconds = duration(amount, shape, speed, recipe.engine.max_batch)
         if amount.generated:
             seconds, starting = seconds + starting, 0.0
         part = _part(*step.split("/", 1))
@@ -105,12 +110,16 @@ def forecast(recipe: Recipe, done: Collection[str] = (), *, rate: float | None =
     return Forecast(parts, _machine(recipe), resumed=bool(done))
 
 
-def duration(work: Work, parameters: float, rate: float, batch: int) -> float:
-    """Seconds for this work at `rate` operations a second, with `batch` sequences side by side."""
-    tokens = work.generated / GENERATION + work.scored / SCORING + 3 * work.trained / TRAINING
-    steps = work.generated / batch * ENGINE_STEP_S + work.updates * (UPDATE_S + parameters / UPDATED)
-    starts = work.loads * parameters / LOADED + work.trainers * TRAINER_START_S
-    return 2 * parameters * tokens / rate + steps + starts
+def duration(work: Work, shape: Shape, speed: Speed, batch: int) -> float:
+    """Seconds for this work on a machine of this speed, with `batch` sequences side by side."""
+    forward = work.generated / GENERATION + work.scored + 3 * work.trained
+    passes = (
+        GENERATION_PASSES * work.generated + SCORING_PASSES * work.scored + TRAINING_PASSES * work.trained
+    )
+    tokens = forward * 2 * shape.parameters / speed.operations + passes * shape.written / speed.numbers
+    steps = work.generated / batch * ENGINE_STEP_S + work.updates * (UPDATE_S + shape.parameters / UPDATED)
+    starts = work.loads * shape.parameters / LOADED + work.trainers * TRAINER_START_S
+    return tokens + steps + starts
 
 
 def spent(folder: Path) -> dict[str, float]:
@@ -143,6 +152,14 @@ def _figure(seconds: float, unit: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """What a machine does in a second: operations of matrix products, and numbers written to new memory."""
+
+    operations: float
+    numbers: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """The sizes of a Llama-like model: gated feed-forward layers, grouped attention."""
 
@@ -164,6 +181,11 @@ class Shape:
         """Those that every token is multiplied with: all layers and the projection onto the vocabulary."""
         layer = sum(outputs * inputs for outputs, inputs in self.matrices)
         return self.layers * layer + self.hidden * self.vocabulary
+
+    @property
+    def written(self) -> int:
+        """Numbers that the matrix products of one token give."""
+        return self.layers * sum(outputs for outputs, _ in self.matrices) + self.vocabulary
 
 
 def base_shape(recipe: Recipe) -> Shape | None:
@@ -195,8 +217,8 @@ def read_shape(config: Mapping[str, Any]) -> Shape | None:
         return None
 
 
-def probe(shape: Shape, threads: int | None = None) -> float:
-    """Floating-point operations a second in products with these matrices, as a trainer here computes them.
+def probe(shape: Shape, threads: int | None = None) -> Speed:
+    """The machine's speed in products with these matrices and in what is between, as a trainer here computes.
 
     The fastest of each counts, so that what else runs in this half second does not.
     """
@@ -213,20 +235,25 @@ def probe(shape: Shape, threads: int | None = None) -> float:
     }
     part = min(shape.vocabulary, PROBE_WORDS)
     weights = [torch.ones(size, **place) for size in [*shape.matrices, (part, shape.hidden)]]
-    times = [*[float(shape.layers)] * len(shape.matrices), shape.vocabulary / part]
     inputs = {w.shape[1]: torch.ones(PROBE_ROWS, w.shape[1], **place) for w in weights}
-    fastest = [math.inf] * len(weights)
+    written = torch.ones(PROBE_WRITTEN, shape.intermediate, dtype=torch.float32, device=place["device"])
+    jobs: list[Callable[[], Any]] = [
+        partial(torch.nn.functional.linear, inputs[w.shape[1]], w) for w in weights
+    ]
+    jobs.append(partial(torch.add, written, 1.0))
+    fastest = [math.inf] * len(jobs)
     with torch.inference_mode(), _threads(threads):
         began = time.perf_counter()
         while time.perf_counter() - began < PROBE_S:
-            for number, weight in enumerate(weights):
+            for number, job in enumerate(jobs):
                 start = time.perf_counter()
-                torch.nn.functional.linear(inputs[weight.shape[1]], weight)
+                job()
                 if gpu:
                     torch.cuda.synchronize()
                 fastest[number] = min(fastest[number], time.perf_counter() - start)
-    seconds = sum(often * took for often, took in zip(times, fastest, strict=True))
-    return 2 * PROBE_ROWS * shape.parameters / seconds
+    times = [*[float(shape.layers)] * len(shape.matrices), shape.vocabulary / part]
+    products = sum(often * took for often, took in zip(times, fastest, strict=False))
+    return Speed(2 * PROBE_ROWS * shape.parameters / products, written.numel() / fastest[-1])
 
 
 @contextmanager

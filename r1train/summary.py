@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from r1rewards import math
-from r1rewards.core.rows import CHECKED_TASKS
 from r1train.statistics import bootstrap_mean, majority, paired_bootstrap, pass_at_k
 
 Row = Mapping[str, Any]
@@ -20,8 +19,11 @@ Values = Mapping[str, Mapping[str, float]]
 
 
 def accuracy(row: Row) -> float | None:
-    """The value of the row's own accuracy reward; None where its task has none, or it has no value."""
-    return _reward(row, row["task"]) if row["task"] in CHECKED_TASKS else None
+    """The value of the reward that has the name of the row's task; None where there is none, or no value.
+
+    For `general` rows that is a judge, where the spec gives it this name.
+    """
+    return _reward(row, row["task"])
 
 
 def _reward(row: Row, name: str) -> float | None:
@@ -161,7 +163,7 @@ def _has_error(row: Row) -> bool:
 
 def _abstained(row: Row) -> bool:
     """Whether the accuracy reward applies to the row and did not decide."""
-    verdict = (row.get("verdicts") or {}).get(row["task"]) if row["task"] in CHECKED_TASKS else None
+    verdict = (row.get("verdicts") or {}).get(row["task"])
     return verdict is not None and verdict["status"] == "abstain"
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import hypothesis
@@ -105,3 +111,46 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path
 @pytest.fixture(scope="session")
 def tiny_model(make_model: Callable[[int], Path]) -> Iterator[Path]:
     yield make_model(0)
+
+
+#: `vllm serve` of a model folder, with further arguments, for a `with` block; gives the address of its API.
+VllmServe = Callable[..., AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def vllm_serve(tmp_path_factory: pytest.TempPathFactory) -> VllmServe:
+    """The real server on the CPU, under the model name `served`."""
+    pytest.importorskip("vllm", reason="vLLM is not installed", exc_type=ImportError)
+    return lambda model, *arguments: _serving(tmp_path_factory.mktemp("vllm") / "log", model, *arguments)
+
+
+@contextlib.contextmanager
+def _serving(log: Path, model: Path, *arguments: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(model), "--enforce-eager"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", "served", *arguments]
+    # vLLM 0.31 on the CPU dies where a request with a seed is prefilled in more than one piece
+    command += ["--max-num-batched-tokens", "16384"]
+    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    with log.open("w") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
+    try:
+        until = time.monotonic() + 600
+        while not _listens(port):
+            assert server.poll() is None and time.monotonic() < until, log.read_text()[-2000:]
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+def _listens(port: int) -> bool:
+    import httpx
+
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 200
+    return False

@@ -16,8 +16,13 @@ Out = Annotated[Path, typer.Option("--output", "-o", help="The folder for kept r
 Map = Annotated[
     list[str] | None,
     typer.Option(
-        "--map", metavar="OURS=THEIRS", help="Read our column from theirs: prompt=problem,text=output."
+        "--map",
+        metavar="OURS=THEIRS",
+        help="Read our column from theirs: prompt=problem,reference=meta.gold.",
     ),
+]
+Problems = Annotated[
+    Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
 ]
 Task = Annotated[str | None, typer.Option(help="The task of rows that do not say.")]
 Domain = Annotated[str | None, typer.Option(help="The domain of rows that do not say.")]
@@ -34,6 +39,17 @@ def reading(
         "columns": parse_pairs(map_columns or [], "--map"),
         "defaults": {name: value for name, value in given.items() if value is not None},
     }
+
+
+def joined(path: Path, problems: Path | None, read: dict[str, dict[str, str]]) -> tuple[Any, dict[str, Any]]:
+    """The rows of a step and how they are read; where problems stand apart, each response with its own."""
+    from r1data.flat import flatten
+    from r1rewards.core.store import read_rows
+
+    if problems is None:
+        return path, read
+    responses = read_rows(path, columns=read["columns"])
+    return flatten(read_rows(problems), responses, str(path)), {"defaults": read["defaults"]}
 
 
 def say(counts: Mapping[str, Any], as_json: bool) -> None:

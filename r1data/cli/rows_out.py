@@ -20,6 +20,10 @@ def export(
     form: Annotated[
         str, typer.Option("--as", help="messages, prompt-completion, prompt, sharegpt or verl.")
     ] = "messages",
+    template: Annotated[
+        str | None,
+        typer.Option(help="Ask for this layout in every prompt: think-answer, think-summary, ..."),
+    ] = None,
     push: Annotated[
         str | None, typer.Option(metavar="OWNER/NAME", help="Upload the file to this data set of the hub.")
     ] = None,
@@ -32,8 +36,9 @@ def export(
     """Write curated rows in the form that a trainer reads, and with --push also to the hub."""
     from r1data.export import export as run
     from r1data.export import push as upload
+    from r1rewards.core.template import get_template
 
-    count = run(path, output, form=form)
+    count = run(path, output, form=form, template=get_template(template) if template else None)
     where = {f"rows at {upload(output, push, card=card, private=private)}": count} if push else {}
     say({"rows": count, **where}, as_json)
 

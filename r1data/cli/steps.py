@@ -7,7 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from r1data.cli.options import Domain, Json, Language, Map, Out, Rows, Seed, Task, reading, say_counts
+from r1data.cli.options import (
+    Domain,
+    Json,
+    Language,
+    Map,
+    Out,
+    Problems,
+    Rows,
+    Seed,
+    Task,
+    joined,
+    reading,
+    say_counts,
+)
 from r1rewards.cli.models import Concurrency, KeyFrom, MaxLength, ModelName, Timeout, Urls, progress
 from r1rewards.core.console import bar, print_table
 from r1rewards.core.errors import UserError
@@ -25,9 +38,7 @@ def curate(
         str, typer.Option(help="cold-start, rejection, general, or a YAML file.")
     ] = "cold-start",
     spec: Annotated[Path | None, typer.Option(help="A reward spec in place of the rule set's own.")] = None,
-    problems: Annotated[
-        Path | None, typer.Option(help="Problems that the responses belong to, joined by problem_id.")
-    ] = None,
+    problems: Problems = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that measure; one for each core unless given.")
     ] = None,
@@ -39,18 +50,10 @@ def curate(
 ) -> None:
     """Grade and measure every row once, then keep those that no rule drops."""
     from r1data.curate import curate as run
-    from r1data.flat import flatten
-    from r1rewards.core.store import read_rows
 
-    read = reading(map_columns, task, domain, language)
+    rows, read = joined(path, problems, reading(map_columns, task, domain, language))
     with bar("measuring", quiet=as_json) as shown:
-        if problems is None:
-            counts = run(path, rules, output, spec=spec, workers=workers, progress=shown, **read)
-        else:
-            responses = read_rows(path, columns=read["columns"])
-            joined = flatten(read_rows(problems), responses, str(path))
-            defaults = read["defaults"]
-            counts = run(joined, rules, output, spec=spec, workers=workers, progress=shown, defaults=defaults)
+        counts = run(rows, rules, output, spec=spec, workers=workers, progress=shown, **read)
     say_counts(counts, as_json)
 
 
@@ -214,6 +217,7 @@ def split(
 def pairs(
     path: Rows,
     output: Out,
+    problems: Problems = None,
     model: ModelName = None,
     url: Urls = None,
     template: Annotated[str, typer.Option(help="The layout of the responses.")] = "think-answer",
@@ -237,12 +241,13 @@ def pairs(
 
     source = ModelSource(model, tuple(url or ()), concurrency, timeout, key_from, max_length)
     layout = get_template(template)
+    rows, read = joined(path, problems, reading(map_columns, task))
     with (
         source.open(log=output.with_suffix(".engine.log")) as (name, opened),
         progress(f"judging with {name}", quiet=as_json) as landed,
     ):
         counts = run(
-            path,
+            rows,
             output,
             model=opened,
             name=name,
@@ -253,7 +258,7 @@ def pairs(
             match_lengths=match_lengths,
             seed=seed,
             landed=landed,
-            **reading(map_columns, task),
+            **read,
         )
     say_counts(counts, as_json)
 

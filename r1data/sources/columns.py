@@ -27,6 +27,7 @@ class Preset:
     hub: str = ""
     config: str | None = None
     split: str = "train"
+    only: Mapping[str, Any] = field(default_factory=dict)
     map: Mapping[str, str] = field(default_factory=dict)
     extract: str | None = None
     shape: str | None = None
@@ -41,6 +42,19 @@ class Preset:
             if column not in COLUMNS:
                 raise UserError(f"map: a problem has no column {column!r}{suggest(column, COLUMNS)}")
         return changed
+
+    def wants(self, row: Mapping[str, Any], where: str) -> bool:
+        """Whether a row is one of those of `only`."""
+        for column, value in self.only.items():
+            if row.get(column) is None:
+                raise UserError(f"{where}: no column {column!r}, by which this preset chooses rows")
+            if isinstance(value, list):
+                first, end = map(str, value)
+                if not first <= str(row[column]) < end:
+                    return False
+            elif row[column] != value:
+                return False
+        return True
 
     def problem(self, row: Mapping[str, Any], where: str, identity: str, source: str) -> Problem:
         """One row as a problem; `where` begins the sentence if it is none."""

@@ -43,5 +43,6 @@ def files(
         # The seed chooses rows and is no part of their ids: a row is the same in every choice.
         return columns.problem(row, where, problem_id(name, 0, index, options), name)
 
-    rows = numbered_rows(path, columns=columns.map or None)
+    numbered = numbered_rows(path, columns=columns.map or None)
+    rows = ((where, row) for where, row in numbered if columns.wants(row, where))
     return sample(read_problems(rows, to_problem, skip_bad), count, seed)

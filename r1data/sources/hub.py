@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from r1data.sources.base import problem_id
@@ -27,7 +28,8 @@ def hub(
 ) -> Iterator[Problem]:
     """At most `count` rows of a hub data set, chosen and mapped as `files` does.
 
-    name  a preset (`presets.yaml`), a data set's name on the hub, or a local folder of data files.
+    name    a preset (`presets.yaml`), a data set's name on the hub, or a local folder of data files.
+    config  "*" for all that the data set has, one after the other.
     """
     known = presets().get(name, Preset(hub=name))
     columns = known.updated(
@@ -38,7 +40,8 @@ def hub(
     def to_problem(index: int, where: str, row: Mapping[str, Any]) -> Problem:
         return columns.problem(row, where, problem_id(name, 0, index, options), columns.hub)
 
-    return sample(read_problems(_rows(columns, name), to_problem, skip_bad), count, seed)
+    wanted = ((where, row) for where, row in _rows(columns, name) if columns.wants(row, where))
+    return sample(read_problems(wanted, to_problem, skip_bad), count, seed)
 
 
 def _rows(columns: Preset, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -57,13 +60,14 @@ def _load(columns: Preset, name: str) -> Iterator[dict[str, Any]]:
     import datasets
 
     try:
-        loaded = datasets.load_dataset(columns.hub, columns.config, split=columns.split)
-    except (OSError, ValueError) as error:  # not there, offline, no such split: all are one of these
+        every = columns.config == "*"
+        configs = datasets.get_dataset_config_names(columns.hub) if every else [columns.config]
+        parts = [datasets.load_dataset(columns.hub, config, split=columns.split) for config in configs]
+    except (OSError, ValueError, RuntimeError) as error:  # not there, offline, no such split, a script: these
         reason = " ".join(str(error).split())[:200]
         preset = f", preset: {name}" if name in presets() else ""
         raise UserError(
             f"the data set {columns.hub!r} cannot be loaded ({reason}); download it where there is a network "
             f"and read the copy with source: files, path: FILE{preset}"
         ) from error
-    rows: Iterator[dict[str, Any]] = iter(loaded)
-    return rows
+    return chain.from_iterable(parts)

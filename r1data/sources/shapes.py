@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from r1data.sources.base import digest
+from r1data.sources.packed import unpacked
 from r1rewards.choice import LETTERS
 from r1rewards.core.errors import UserError
 
@@ -18,6 +19,26 @@ Row = Mapping[str, Any]
 #: Of the generated tests of CodeContests so many are taken as make this many together with the real ones.
 _TESTS = 20
 _PYTHON3 = 3
+#: Seconds that LiveCodeBench gives a test.
+_LIVE_S = 6
+_STANDARD = "Write a program that reads standard input and writes standard output."
+#: What stands in front of programs for LeetCode, whose site imports as much.
+_LEETCODE = """\
+from bisect import *
+from collections import *
+from copy import *
+from functools import *
+from heapq import *
+from itertools import *
+from math import *
+from operator import *
+from string import *
+from sys import *
+from typing import *
+from builtins import *
+import bisect, collections, copy, datetime, functools, heapq, io, itertools, json
+import math, operator, random, re, statistics, string, sys
+"""
 #: Solutions of CodeContests that come along, as many right ones as wrong ones: `r1data tests` runs them.
 _SOLUTIONS = 8
 
@@ -25,10 +46,13 @@ _SOLUTIONS = 8
 def humaneval(row: Row, where: str) -> dict[str, Any]:
     """task_id, prompt (signature and docstring), canonical_solution, test (defines check), entry_point."""
     prompt, test, name = (_text(row, key, where) for key in ("prompt", "test", "entry_point"))
+    # What the prompt gives besides comes with the tests, some of which call it: an answer need not repeat it,
+    # nor may it decide what it does.
+    given = prompt.partition(f"def {name}(")[0]
     return {
         "id": row.get("task_id"),
         "prompt": f"Complete this Python function. Answer with the whole function.\n\n```python\n{prompt}```",
-        "reference": {"setup": test, "asserts": [f"check({name})"]},
+        "reference": {"setup": given + test, "asserts": [f"check({name})"]},
         "meta": _solved(prompt + row["canonical_solution"] if row.get("canonical_solution") else None),
     }
 
@@ -90,7 +114,7 @@ def code_contests(row: Row, where: str) -> dict[str, Any]:
     known = {"solutions": right[1:_SOLUTIONS], "wrong_solutions": wrong[:_SOLUTIONS]}
     return {
         "id": row.get("name"),
-        "prompt": f"{asked}\n\nWrite a program that reads standard input and writes standard output.",
+        "prompt": f"{asked}\n\n{_STANDARD}",
         "reference": {"tests": tests, **({"limits": limits} if limits else {})},
         "meta": {
             **_solved(right[0] if right else None),
@@ -129,8 +153,71 @@ def gpqa(row: Row, where: str) -> dict[str, Any]:
     return {"id": row.get("Record ID"), **shown}
 
 
+def lettered(row: Row, where: str) -> dict[str, Any]:
+    """question, A, B, C, D, answer (a letter), as in C-Eval."""
+    letters, right = list("ABCD"), row.get("answer")
+    place = letters.index(right) if right in letters else right
+    return _choice(row, where, [row.get(letter) for letter in letters], place)
+
+
+def ifeval(row: Row, where: str) -> dict[str, Any]:
+    """key, prompt, instruction_id_list, kwargs (for each instruction its arguments, the others None)."""
+    kinds, arguments = row.get("instruction_id_list"), row.get("kwargs")
+    if not kinds or not isinstance(arguments, Sequence) or len(arguments) != len(kinds):
+        raise UserError(f"{where}: a row of IF-Eval has as many `kwargs` as it has `instruction_id_list`")
+    listed = [
+        {"kind": kind} | {name: value for name, value in (own or {}).items() if value is not None}
+        for kind, own in zip(kinds, arguments, strict=True)
+    ]
+    return {
+        "id": _named("ifeval", row.get("key")),
+        "prompt": _text(row, "prompt", where),
+        "reference": {"instructions": listed},
+    }
+
+
+def livecodebench(row: Row, where: str) -> dict[str, Any]:
+    """question_content, starter_code, public_ and private_test_cases (JSON, or that packed), metadata.
+
+    Of each kind of problem what its site gives: programs read standard input, or `Solution` has a method
+    (`func_name` of the metadata) whose arguments stand one a line, as JSON.
+    """
+    asked, starter = _text(row, "question_content", where), row.get("starter_code") or ""
+    cases = [*_cases(row, "public_test_cases", where), *_cases(row, "private_test_cases", where)]
+    if not cases:
+        raise UserError(f"{where}: there are no tests in this row")
+    reference: dict[str, Any] = {"prelude": _LEETCODE, "limits": {"time_s": _LIVE_S}}
+    if cases[0].get("testtype") == "functional":
+        name = (_json(row, "metadata", where) or {}).get("func_name")
+        try:
+            reference["asserts"] = [_method(name, case["input"], case["output"]) for case in cases]
+        except ValueError:
+            raise UserError(f"{where}: a test of a method is not one JSON value a line") from None
+    else:
+        reference["tests"] = [{"input": case["input"], "output": case["output"]} for case in cases]
+    begin = f"Begin with:\n\n```python\n{starter}\n```" if starter.strip() else _STANDARD
+    return {
+        "id": _named("livecodebench", row.get("question_id")),
+        "prompt": f"{asked}\n\n{begin}",
+        "reference": reference,
+    }
+
+
 SHAPES: dict[str, Callable[[Row, str], dict[str, Any]]] = {
-    shape.__name__: shape for shape in (humaneval, mbpp, apps, code_contests, mmlu, mmlu_pro, arc, gpqa)
+    shape.__name__: shape
+    for shape in (
+        humaneval,
+        mbpp,
+        apps,
+        code_contests,
+        livecodebench,
+        mmlu,
+        mmlu_pro,
+        arc,
+        gpqa,
+        lettered,
+        ifeval,
+    )
 }
 
 
@@ -178,6 +265,23 @@ def _called(name: str, arguments: Any, output: Any) -> str:
     """APPS wraps the one result of a call in a list."""
     result = output[0] if isinstance(output, list) and len(output) == 1 else output
     return f"assert {name}({', '.join(map(repr, arguments))}) == {result!r}"
+
+
+def _cases(row: Row, name: str, where: str) -> list[dict[str, Any]]:
+    """The tests of a column that holds them as JSON, or packed."""
+    text = row.get(name) or "[]"
+    try:
+        cases = text if isinstance(text, list) else json.loads(text if text[:1] == "[" else unpacked(text))
+    except ValueError as error:
+        raise UserError(f"{where}: the tests of {name!r} cannot be read: {error}") from None
+    if not all(isinstance(case, dict) and {"input", "output"} <= case.keys() for case in cases):
+        raise UserError(f"{where}: a test of {name!r} lacks its input or its output")
+    return list(cases)
+
+
+def _method(name: Any, given: str, output: str) -> str:
+    arguments = ", ".join(repr(json.loads(line)) for line in given.split("\n") if line.strip())
+    return f"assert Solution().{name}({arguments}) == {json.loads(output)!r}"
 
 
 def _python(solutions: Any) -> Iterator[str]:

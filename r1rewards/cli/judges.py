@@ -126,6 +126,10 @@ def judge_eval(
     match_lengths: Annotated[
         bool, typer.Option("--match-lengths", help="Of pairs, only as many with the longer answer chosen.")
     ] = False,
+    also: Annotated[
+        Path | None,
+        typer.Option(help="Further rows that the baselines learn from: those a reward model was trained on."),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="A .json file for the figures; a judge's calls stand beside it."),
@@ -159,8 +163,8 @@ def judge_eval(
     from r1rewards.llm.model_source import ModelSource
     from r1rewards.llm.recorded import Recorded
 
-    layout = get_template(template)
-    read = read_labelled(labelled, columns=parse_pairs(map_columns or [], "--map"), good=good or ())
+    layout, columns = get_template(template), parse_pairs(map_columns or [], "--map")
+    read = read_labelled(labelled, columns=columns, good=good or ())
     rows_kind = read.kind
     rows: Sequence[Mapping[str, Any]] = read.rows
     if read.left_out:
@@ -168,6 +172,11 @@ def judge_eval(
     if match_lengths and rows_kind == "pairs":
         rows = length_matched(rows)
     rows, others = drawn(rows, asked)
+    if also is not None:
+        more = read_labelled(also, columns=columns, good=good or ())
+        if more.kind != rows_kind:
+            raise UserError(f"{also} holds {more.kind} and {labelled} {rows_kind}: give rows of one kind")
+        others += more.rows
     if reward_model is not None:
         grader = by_reward_model(reward_model, scope=scope, max_length=max_length, template=layout)
         report = evaluate(rows_kind, rows, reward_model.name, grader, also=others)

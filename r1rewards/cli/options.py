@@ -11,7 +11,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Map = Annotated[
     list[str] | None,
     typer.Option(
-        "--map", metavar="OURS=THEIRS", help="Read our column from theirs: prompt=problem,reference=answer."
+        "--map",
+        metavar="OURS=THEIRS",
+        help="Read our column from theirs: prompt=problem,reference=meta.gold.",
     ),
 ]
 Task = Annotated[str | None, typer.Option(help="The task of every row, where the file has no column `task`.")]

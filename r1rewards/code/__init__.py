@@ -3,10 +3,10 @@
     from r1rewards import code
     code.check("print(int(input()) + 1)", {"tests": [{"input": "1", "output": "2"}]}).value      # 1.0
 
-How it works, from the outside in: `grade` hands a program to a box of a `server`; the server is a
-process (`zygote`) that left the host (`root`) and clones a `box` for each program; the box closes
-itself (`kernel`, `seccomp`), runs the program (`python_program`, or what `languages` says) and reports
-how each test ended. Expected outputs and asserts never enter the program's box.
+How it works, from the outside in: `grade` borrows a `server` of the `pool` and has it make a box; the
+server is a process (`zygote`) that left the host (`root`) and clones a `box` for each program; the box
+closes itself (`kernel`, `seccomp`), runs the program (`python_program`, or what `languages` says) and
+reports how each test ended. Expected outputs and asserts never enter the program's box.
 """
 
 from __future__ import annotations

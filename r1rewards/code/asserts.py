@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from r1rewards.code.server import Box, Server, borrowed, memfd, read_back
+from r1rewards.code.pool import borrowed
+from r1rewards.code.server import Box, Server, memfd, read_back
 from r1rewards.code.task import NUMPY, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 

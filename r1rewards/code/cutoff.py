@@ -7,6 +7,9 @@ import time
 
 from r1rewards.core.errors import GraderError
 
+#: How often one who waits looks whether the batch is over, seconds.
+LOOK_S = 0.2
+
 
 class CutOff(GraderError):
     """The program was not finished, or not begun, when its batch was over: nothing is known of it."""

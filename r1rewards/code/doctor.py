@@ -6,8 +6,7 @@ import os
 from typing import NamedTuple
 
 from r1rewards.code import bubblewrap, cgroup, kernel, languages
-from r1rewards.code.limits import Limits
-from r1rewards.code.server import POOL, TIERS, Box, BoxLost, Server, described, memfd, read_back
+from r1rewards.code.pool import POOL, TIERS, described
 from r1rewards.core.errors import GraderError
 
 
@@ -17,65 +16,6 @@ class Row(NamedTuple):
     name: str
     ok: bool
     note: str
-
-
-#: Tries what a program must not be able to do, and prints what worked all the same.
-_PROBE = """
-import os, socket
-bad = []
-for path in ('/etc/passwd', '/proc/1/environ', '/proc/1/mem', '/var', '/sys', '/run'):
-    try:
-        os.listdir(path) if path in ('/var', '/sys', '/run') else open(path, 'rb').read(1)
-        bad.append('read ' + path)
-    except OSError:
-        pass
-for path in ('/probe', '/usr/probe', '/var/tmp/probe', '/dev/shm/../../probe'):
-    try:
-        open(path, 'w')
-        bad.append('write ' + path)
-    except OSError:
-        pass
-try:
-    socket.socket()
-    bad.append('open a socket')
-except OSError:
-    pass
-try:
-    os.kill(os.getppid(), 19)
-    if os.getppid() != 1:
-        bad.append('signal its parent')
-except OSError:
-    pass
-if set(os.environ) - {'HOME', 'PATH', 'LANG', 'TMPDIR', 'PYTHONHASHSEED', 'LC_CTYPE',
-                      'OPENBLAS_NUM_THREADS', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'}:
-    bad.append('see the environment')
-print('; '.join(bad) or 'sealed')
-"""
-
-
-def self_test(server: Server) -> str | None:
-    """Run the probe in a box of this server; what it could do that it should not, or None."""
-    output, errors, empty = memfd(), memfd(), memfd()
-    try:
-        with Box(server, Limits(), source=_PROBE) as box:
-            box.start([empty, output, errors])
-            if (fault := box.wait_ready()) is not None:
-                return f"the self-test did not compile: {fault}"
-            outcome = box.outcome(_PROBE_S)
-        said = read_back(output).decode(errors="replace").strip()
-        if outcome["code"] == 0 and said == "sealed":
-            return None
-        return (
-            f"the self-test could {said}" if said else f"the self-test failed: {read_back(errors)[-300:]!r}"
-        )
-    except BoxLost as error:
-        return str(error)
-    finally:
-        for fd in (output, errors, empty):
-            os.close(fd)
-
-
-_PROBE_S = 30.0
 
 
 def doctor() -> list[Row]:

@@ -13,16 +13,8 @@ from r1rewards.code import compare, remote
 from r1rewards.code.asserts import run_asserts
 from r1rewards.code.compiled import ready
 from r1rewards.code.languages import language_of
-from r1rewards.code.server import (
-    POOL,
-    Box,
-    BoxLost,
-    CompilerLost,
-    borrowed,
-    described,
-    memfd,
-    read_back,
-)
+from r1rewards.code.pool import POOL, borrowed, described
+from r1rewards.code.server import Box, BoxLost, CompilerLost, memfd, read_back
 from r1rewards.code.task import Starved, Task, TestResult, filled, judge_outcome
 from r1rewards.core.errors import GraderError
 from r1rewards.core.verdict import Verdict

@@ -128,6 +128,11 @@ def keep_heaps_few() -> None:
         _libc.mallopt(_M_ARENA_MAX, 2)
 
 
+def flush_c_streams() -> None:
+    """Write out what this process has buffered in streams of C, as `exit` does and `os._exit` does not."""
+    _libc.fflush(None)
+
+
 def close_from(first: int) -> None:
     """Close every descriptor from `first` on."""
     _call("close_range", first, 0xFFFFFFFF, 0)

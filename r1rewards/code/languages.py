@@ -86,8 +86,8 @@ class Flavour:
 
 
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
-#: For os.system, os.popen and subprocess with shell=True; of commands there are only its own.
-_SHELL = "/bin/sh"
+#: For subprocess, os.system and os.popen.
+_COMMANDS = ("/bin", "/usr/bin")
 _STANDARD = (
     "abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "queue",
@@ -101,14 +101,13 @@ _NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", 
 def flavour(name: str) -> Flavour:
     """What the servers called `name` hold: python, numpy or native."""
     interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
+    python = (*interpreter, *_LIBRARIES, *_COMMANDS)
     if name == "python":
-        return Flavour((*interpreter, *_LIBRARIES, _SHELL), _STANDARD)
+        return Flavour(python, _STANDARD)
     if name == "numpy":
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour(
-            (*interpreter, *_LIBRARIES, _SHELL, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ()
-        )
+        return Flavour((*python, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 

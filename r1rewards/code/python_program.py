@@ -19,6 +19,8 @@ import types
 from types import CodeType
 from typing import Any
 
+from r1rewards.code import kernel
+
 _SEED = 0
 #: What the program is called in its working folder: it may read itself, and processes that it spawns do.
 FILE = "program.py"
@@ -39,7 +41,7 @@ def prepare(name: str) -> dict[str, Any]:
     descriptors are the child's own by now.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [FILE]
+    sys.argv, sys.orig_argv = [FILE], [sys.executable, FILE]
     builtins.copyright = builtins.credits = builtins.license = _sitebuiltins._Printer("license", "Python")
     builtins.help = _sitebuiltins._Helper()
     builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
@@ -97,7 +99,7 @@ def _exit_status(error: SystemExit) -> int:
     if error.code is None:
         return 0
     if isinstance(error.code, int):
-        return error.code & 0xFF
+        return error.code & 0xFF if error.code.bit_length() < 64 else 255
     with contextlib.suppress(Exception):
         print(error.code, file=sys.stderr)  # noqa: T201
     return 1
@@ -114,7 +116,7 @@ def finish(namespace: dict[str, Any], status: int) -> int:
         for name in [name for name in namespace if name != "__builtins__"]:
             namespace[name] = None
         gc.collect()
-        status = flush(status)
+        flush(status)
     except SystemExit as error:
         status = _exit_status(error)
     except BaseException:  # noqa: BLE001 - a program may leave anything behind
@@ -123,13 +125,15 @@ def finish(namespace: dict[str, Any], status: int) -> int:
 
 
 def flush(status: int) -> int:
-    """Write out what is buffered; 120 for output that could not be written, as the interpreter has it."""
-    for stream in (sys.stdout, sys.__stdout__):
-        try:
-            if stream is not None and not getattr(stream, "closed", False):
-                stream.flush()
-        except Exception:  # noqa: BLE001 - a program may put anything in place of a stream
-            status = status or 120
-    with contextlib.suppress(Exception):
-        sys.stderr.flush()
+    """Write out what is buffered; 120 where standard output could not be, as the interpreter has it."""
+    stdout = getattr(sys, "stdout", None)
+    try:
+        if stdout is not None and not getattr(stdout, "closed", False):
+            stdout.flush()
+    except Exception:  # noqa: BLE001 - a program may put anything in place of a stream
+        status = status or 120
+    for name in ("__stdout__", "stderr"):
+        with contextlib.suppress(Exception):
+            getattr(sys, name).flush()
+    kernel.flush_c_streams()
     return status

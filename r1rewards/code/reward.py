@@ -16,7 +16,7 @@ from r1rewards.code.extract import FAULTS, extract
 from r1rewards.code.grade import grade
 from r1rewards.code.languages import Language, language_of
 from r1rewards.code.limits import Limits
-from r1rewards.code.server import POOL
+from r1rewards.code.pool import POOL
 from r1rewards.code.task import Task, TestStatus
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.processes import cores
@@ -39,7 +39,7 @@ def check(
 
     program_or_response  a program, or an answer that holds one in a fenced block (the last one counts)
     reference  {"tests": [{"input", "output"}]} or {"asserts": [...], "setup": "..."}; optional "lang",
-               "limits" and "checker" (see the package's guide)
+               "prelude", "limits" and "checker" (see the package's guide)
     limits     override those of the reference; see `Limits`
     isolation  "auto" the best safe tier of this machine, "A" or "B" that one, "unsafe" none to speak of; or
                the address of a SandboxFusion server, "http://host:8080", which then runs the program
@@ -281,7 +281,9 @@ def _task(
         merged = Limits.of(own, limits)
     except UserError as error:
         raise GraderError(str(error)) from error
-    return Task(source, reference, language, merged, tier, partial, cutoff, address)
+    prelude = reference.get("prelude")
+    program = f"{prelude}\n{source}" if prelude else source
+    return Task(program, reference, language, merged, tier, partial, cutoff, address)
 
 
 def _source(text: str, lang: str) -> str:

@@ -147,11 +147,16 @@ class _Table:
             return str(value)[:2000]
 
     def _lineage(self, kind: type) -> list[list[Any]]:
-        """An exception's classes, the most derived first; the program's own by their numbers."""
+        """An exception's classes, the most derived first; with its module where that is a standard one, and a
+        number where it is the program's own.
+        """
         classes = [base for base in kind.__mro__ if issubclass(base, BaseException)]
-        return [
-            [base.__name__, None if base.__module__ == "builtins" else self._hold(base)] for base in classes
-        ]
+        return [[base.__name__, self._origin(base)] for base in classes]
+
+    def _origin(self, kind: type) -> int | str | None:
+        if kind.__module__ == "builtins":
+            return None
+        return kind.__module__ if kind.__module__ in wire.EXCEPTION_MODULES else self._hold(kind)
 
     def _changed(self, before: Any, value: Any) -> Any:
         """An argument as it is after a call, if the call may have changed it and did."""

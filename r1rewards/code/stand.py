@@ -8,23 +8,16 @@ The exception is an object that is a kind of list, dict or set: its content is f
 
 from __future__ import annotations
 
-import builtins
 import sys
+import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from r1rewards.code import wire
+from r1rewards.code.raised import Exceptions, ProgramError, marked
 
 CHANNEL = 3
 
-#: Exceptions of the program that reach the tests as themselves. StopIteration would silently end a loop.
-_EXCEPTIONS = {
-    name: kind
-    for name, kind in vars(builtins).items()
-    if isinstance(kind, type)
-    and issubclass(kind, BaseException)
-    and not issubclass(kind, StopIteration | StopAsyncIteration | GeneratorExit)
-}
 _UNARY = (
     "len", "iter", "reversed", "bool", "str", "repr", "format", "int", "float", "index", "round", "abs",
     "neg", "pos", "invert", "getitem", "setitem", "delitem", "enter", "aiter", "anext", "aenter",
@@ -37,11 +30,6 @@ _SPECIAL = frozenset(
     {"__name__", "__qualname__", "__wrapped__", "__annotations__", "__defaults__", "__dict__"}
 )
 _LONGEST_DRAW = 4096
-_DEEPEST_LINEAGE = 50
-
-
-class ProgramError(Exception):
-    """The program raised something that the tests have no name for."""
 
 
 class Gone(BaseException):
@@ -61,12 +49,17 @@ class Session:
 
     def __init__(self) -> None:
         self.gone = self.doubt = ""
+        self._turn = threading.RLock()  # tests may use threads; a callback asks again within its own turn
         self._callbacks: list[Callable[..., Any]] = []
         self._stands: dict[int, Stand] = {}
-        self._classes: dict[int, type[BaseException]] = {}
+        self._exceptions = Exceptions()
 
     def ask(self, request: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Send a request with its arguments; what came of it, or raises what the program raised."""
+        with self._turn:
+            return self._asked(request, args, kwargs)
+
+    def _asked(self, request: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self.gone:
             raise Gone(self.gone)
         request["args"] = [self.encode(arg) for arg in args]
@@ -108,7 +101,7 @@ class Session:
             self._callbacks.append(value)
             return {"t": "object", "callback": len(self._callbacks) - 1}
         if isinstance(value, type) and issubclass(value, BaseException):
-            number = next((number for number, made in self._classes.items() if made is value), None)
+            number = self._exceptions.number(value)
             return None if number is None else {"t": "object", "id": number}
         return None
 
@@ -128,11 +121,11 @@ class Session:
         if (printed := answer.get("printed")) and sys.stdout is not sys.__stdout__:
             sys.stdout.write(str(printed))  # a test that catches output means the program's as well
         if "raised" in answer:
-            return self._exception(answer), None
+            return self._exceptions.rebuilt(answer, self._decode), None
         if "stop" in answer and operation in ("next", "await"):  # of a call it would end a loop of the test
             return StopIteration(), None
         if "unsendable" in answer:
-            return _marked(ProgramError(f"it returned {str(answer['unsendable'])[:200]}")), None
+            return marked(ProgramError(f"it returned {str(answer['unsendable'])[:200]}")), None
         value = answer.get("value")
         if isinstance(value, dict) and "given" in value:
             return None, [*args, *kwargs.values()][value["given"]]
@@ -150,7 +143,7 @@ class Session:
         if data["t"] == "awaitable":
             return self._awaited(number)
         if "exception" in data:
-            return self._class(data["exception"])
+            return self._exceptions.kind(data["exception"])
         if number not in self._stands:
             self._stands[number] = (CallableStand if data.get("call") else Stand)(self, number, data)
         return self._stands[number]
@@ -195,63 +188,6 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the program called it, so the program gets it
             said = [arg for arg in error.args if type(arg) in (str, int, float, bool)]
             return {"raised": type(error).__name__, "with": said}
-
-    def _exception(self, answer: dict[str, Any]) -> BaseException:
-        kind = self._class(answer["raised"])
-        args = [self._decode(arg) for arg in answer["with"]]
-        text = str(answer.get("text"))[:2000]
-        if kind is None:
-            return _marked(ProgramError(f"{answer['raised'][0][0]}: {text}"))
-        try:
-            error = kind(*args)
-        except Exception:  # noqa: BLE001 - of a kind that takes something else than its args
-            error = ProgramError(f"{kind.__name__}: {text}")
-        state = {name: self._decode(value) for name, value in answer["state"].items()}
-        error.__dict__.update({name: value for name, value in state.items() if not name.startswith("__")})
-        error.__dict__["_said"] = text
-        return _marked(error)
-
-    def _class(self, lineage: Any) -> type[BaseException] | None:
-        """The class of an exception: a builtin one, or one made here for one of the program's own."""
-        if not isinstance(lineage, list) or len(lineage) > _DEEPEST_LINEAGE:
-            raise wire.Malformed("an exception that is none")
-        if not lineage:
-            return None
-        (name, number), rest = lineage[0], lineage[1:]
-        if number is None:
-            return _EXCEPTIONS.get(name) or self._class(rest)
-        if type(number) is not int or not str(name).isidentifier():
-            raise wire.Malformed("an exception that is none")
-        if number not in self._classes:
-            base = self._class(rest) or Exception
-            others = [_EXCEPTIONS[other] for other, own in rest if own is None and other in _EXCEPTIONS]
-            bases = (base, *(other for other in others if not issubclass(base, other)))
-            members = {"__str__": _as_it_said}
-            try:
-                made = type(str(name), _without_ancestors(bases), members)
-            except TypeError:  # of bases whose layouts do not go together
-                made = type(str(name), (base,), members)
-            self._classes[number] = made
-        return self._classes[number]
-
-
-def _without_ancestors(bases: tuple[type, ...]) -> tuple[type, ...]:
-    kept: list[type] = []
-    for base in bases:
-        if not any(issubclass(other, base) for other in kept):
-            kept.append(base)
-    return tuple(kept)
-
-
-def _as_it_said(error: BaseException) -> str:
-    said = error.__dict__.get("_said")
-    return said if said is not None else BaseException.__str__(error)
-
-
-def _marked(error: BaseException) -> BaseException:
-    """The error, known from now on as the program's."""
-    error.__dict__["from_program"] = True
-    return error
 
 
 class Stand:

@@ -57,7 +57,7 @@ def _widen_stack() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     wanted = _STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard)
     if "R1KIT_BOX_STACK" not in os.environ and soft != wanted:
-        resource.setrlimit(resource.RLIMIT_STACK, (wanted, wanted))
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
         os.environ["R1KIT_BOX_STACK"] = str(wanted)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     os.environ.pop("R1KIT_BOX_STACK", None)

@@ -13,12 +13,12 @@ from typing import Any, Literal, NotRequired, TypedDict, get_args
 
 from r1rewards.core.errors import UserError
 
-Task = Literal["math", "code", "choice", "puzzle", "general", "safety"]
+Task = Literal["math", "code", "choice", "puzzle", "instructions", "general", "safety"]
 TASKS: tuple[str, ...] = get_args(Task)
 #: Tasks that a rule can check; the reward of the same name says whether the answer is right.
-CHECKED_TASKS = ("math", "code", "choice", "puzzle")
+CHECKED_TASKS = ("math", "code", "choice", "puzzle", "instructions")
 #: Tasks whose reference is a JSON object; in the others it is text, also where the text looks like JSON.
-OBJECT_TASKS = frozenset({"code", "puzzle"})
+OBJECT_TASKS = frozenset({"code", "puzzle", "instructions"})
 
 
 class Message(TypedDict):
@@ -27,7 +27,9 @@ class Message(TypedDict):
 
 
 class Problem(TypedDict):
-    """`reference` by task: math the gold answer; choice the letter; code tests; puzzle its generator."""
+    """`reference` by task: math the gold answer; choice the letter; code tests; puzzle its generator;
+    instructions what to follow.
+    """
 
     id: str
     task: str

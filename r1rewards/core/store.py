@@ -41,7 +41,8 @@ def read_rows(path: str | Path, *, columns: Mapping[str, str] | None = None) -> 
 
     A folder stands for the files in it, which have one format and are read in the order of their names.
 
-    columns  our name -> their name: {"prompt": "problem"} takes our `prompt` from their column `problem`.
+    columns  our name -> their name: {"prompt": "problem"} takes our `prompt` from their column `problem`,
+             {"reference": "reward_model.ground_truth"} our `reference` out of the object in `reward_model`.
 
     A line that is no row raises `UserError` with file and line. Values of a CSV file are text.
     """
@@ -331,11 +332,18 @@ def suffix_of(path: Path, *, writing: bool = False) -> str:
 
 
 def _renamed(row: dict[str, Any], columns: Mapping[str, str], where: str) -> dict[str, Any]:
-    missing = [theirs for theirs in columns.values() if theirs not in row]
-    if missing:
-        raise UserError(f"{where}: no column {missing[0]!r}; this row has {', '.join(map(str, row))}")
-    taken = {ours: row[theirs] for ours, theirs in columns.items()}
+    taken = {ours: _column(row, theirs, where) for ours, theirs in columns.items()}
     return {**{name: value for name, value in row.items() if name not in set(columns.values())}, **taken}
+
+
+def _column(row: dict[str, Any], name: str, where: str) -> Any:
+    """The value under that name; a dot in it reaches into an object, where no column has the whole name."""
+    value: Any = row
+    for part in [name] if name in row else name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise UserError(f"{where}: no column {name!r}; this row has {', '.join(map(str, row))}")
+        value = value[part]
+    return value
 
 
 def _lock(fd: int, path: Path) -> None:

@@ -16,7 +16,10 @@ from r1rewards.core.errors import UserError
 from r1rewards.core.settings import suggest
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
-_TURN_TOKEN = re.compile(r"<(?=[|｜]|/?s>|[be]os>|(?:start|end)_of_turn>)|\[(?=/?INST\])")
+_TURN_TOKEN = re.compile(
+    r"<(?=[|｜]|/?s>|[be]os>|(?:start|end)_of_turn>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_[A-Z]+|THINK)\])"
+)
 
 
 class PromptFile:

@@ -18,6 +18,8 @@ Landed = Callable[[int, int, int], None]
 class Recorded:
     """Any language model over a log; a kill costs what was in flight, and the next try asks for the rest.
 
+    What did not fit into the model is asked for again too: it may have been given more room since.
+
     model   called for the model only when something is left to ask
     log     a .jsonl file of calls, a line each: "key" and "request" ({model, prompt, sampling, schema}), the
             reply ("text", "finish_reason", "tokens", "prompt_tokens"), and under "read" what the request's
@@ -40,6 +42,7 @@ class Recorded:
                 row["text"], (), row["finish_reason"], row["prompt_tokens"], counted=row["tokens"]
             )
             for row in self._log.rows()
+            if row["finish_reason"] != "prompt_too_long"
         }
 
     def __enter__(self) -> Self:

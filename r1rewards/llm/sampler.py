@@ -58,7 +58,10 @@ def draw(logits: Any, generators: dict[int, Any], top_p: Any | None) -> Any:
 def _nucleus(mass: Any, words: Any, uniform: Any, top_p: Any) -> Any:
     """A word out of the fewest that have a mass of `top_p` together; `mass` falls along a row."""
     inside = mass.cumsum(-1) - mass < top_p[:, None]
-    return words.gather(-1, _invert(mass * inside, uniform)[:, None]).squeeze(-1)
+    # by number, as without a nucleus: models that are alike then draw the same word with the same random
+    # number, where the order of likelihood would change with the least difference between two likely words
+    words, order = words.sort(-1)
+    return words.gather(-1, _invert((mass * inside).gather(-1, order), uniform)[:, None]).squeeze(-1)
 
 
 def _invert(weights: Any, uniform: Any) -> Any:

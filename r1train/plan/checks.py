@@ -89,7 +89,7 @@ def _engine(recipe: Recipe) -> Iterator[str]:
     if needed > 1:
         yield (
             f"the run's own engine, which samples and evaluates, is on one GPU, and {recipe.model} needs "
-            f"{needed} of {recipe.hardware.memory_gb:g} GB: serve it, sample with `r1data sample "
+            f"{needed} GPUs of {recipe.hardware.memory_gb:g} GB: serve it, sample with `r1data sample "
             "--url`, and give the files to `source: file`"
         )
 

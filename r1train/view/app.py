@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,6 +68,10 @@ def create_app(folder: Path, *, host: str = "127.0.0.1") -> Starlette:
         }
         return HTMLResponse(pages.render("rollouts.html.jinja", **context))
 
+    def news(_: Request) -> Response:
+        rollouts.refresh()
+        return JSONResponse({"responses": rollouts.frame.height})
+
     def rows(request: Request) -> Response:
         asked = request.query_params
         start = asked.get("start", "")
@@ -105,6 +109,7 @@ def create_app(folder: Path, *, host: str = "127.0.0.1") -> Starlette:
         Route("/", lambda _: RedirectResponse("rollouts")),
         Route("/rollouts", page),
         Route("/rows", rows),
+        Route("/news", news),
         Route("/group", group),
         Route("/thinking", thinking),
         Route("/curation", curation),

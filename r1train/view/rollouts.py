@@ -5,7 +5,9 @@ while it tries prompts, and where reward models grade its general answers. All o
 apart by `place`: the folder that they come from, such as "2-reasoning-rl/train". So are the samples of
 `r1train eval`.
 
-Files are read once, and again when they have changed: a run in progress is followed by reading on.
+Files are read once, and again when they have changed: a run in progress is followed by reading on. What was
+read lies in a temporary folder, mapped into memory: however long the responses are, the system can take the
+memory back.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain, islice
 from operator import and_
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from r1rewards.core.console import track
 from r1rewards.core.errors import UserError
@@ -30,6 +35,9 @@ from r1train.summary import accuracy
 
 #: Where scored responses lie, below a folder.
 FILES = ("**/rollouts/step-*.parquet", "**/scored.jsonl", "**/general/*.jsonl")
+
+#: Rows that are read at once, and the bytes of which that much is put on disk.
+AT_ONCE, MAPPED = 1000, 64 << 20
 
 SCHEMA: dict[str, Any] = {
     "place": pl.String,
@@ -89,10 +97,7 @@ class Filter:
         tests = list(self._tests())
         found = frame.filter(reduce(and_, tests)) if tests else frame
         if self.text:
-            needle = f"(?i){pl.escape_regex(self.text)}"
-            columns = [
-                pl.col(name).str.contains(needle) for name in ("text", "question", "problem_id", "uid")
-            ]
+            columns = [_holds(name, self.text) for name in ("text", "question", "problem_id", "uid")]
             found = found.filter(pl.any_horizontal(columns))
         _, column, descending = ORDERS.get(self.order, ORDERS[""])
         return found.sort(column, descending=descending, nulls_last=True, maintain_order=True)
@@ -118,12 +123,21 @@ class Filter:
                 yield pl.col(column) <= high
 
 
+def _holds(column: str, text: str) -> pl.Expr:
+    """Whether a column holds this text, whatever the case of its letters."""
+    if text.isascii():  # some sixteen times as fast as a pattern
+        return pl.col(column).str.contains_any([text], ascii_case_insensitive=True)
+    return pl.col(column).str.contains(f"(?i){pl.escape_regex(text)}")
+
+
 class Rollouts:
     """The scored responses below a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: dict[Path, tuple[tuple[int, int], pl.DataFrame]] = {}
+        self._read: dict[Path, tuple[tuple[int, int], list[pl.DataFrame]]] = {}
+        self._mapped = TemporaryDirectory(prefix="r1train-view-")
+        self._unmapped: list[tuple[list[pl.DataFrame], int]] = []
         self._frame = pl.DataFrame(schema=SCHEMA).with_row_index("row")
         self._one = Lock()
         self.refresh(quiet=False)
@@ -141,11 +155,31 @@ class Rollouts:
             if not changed and len(files) == len(self._read):
                 return
             for file in track(changed, "reading responses", total=len(changed), quiet=quiet):
-                self._read[file] = files[file], _frame(self.folder, file)
+                frames: list[pl.DataFrame] = []
+                self._read[file] = files[file], frames
+                for frame in _frames(self.folder, file):
+                    frames.append(frame)
+                    self._unmapped.append((frames, len(frames) - 1))
+                    self._map()
             self._read = {file: self._read[file] for file in files}
-            frames = [frame for _, frame in self._read.values()]
+            every = chain.from_iterable(frames for _, frames in self._read.values())
             empty = pl.DataFrame(schema=SCHEMA)
-            self._frame = pl.concat([empty, *frames], rechunk=True).with_row_index("row")
+            self._frame = pl.concat([empty, *every], rechunk=True).with_row_index("row")
+
+    def _map(self) -> None:
+        """Once there is enough of it, put what was read lately into a file and map that in its place."""
+        lately = [frames[at] for frames, at in self._unmapped]
+        if sum(frame.estimated_size() for frame in lately) < MAPPED:
+            return
+        file = Path(self._mapped.name, f"{len(list(Path(self._mapped.name).iterdir()))}.arrow")
+        pl.concat(lately).write_ipc(file)
+        whole = pl.from_arrow(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
+        assert isinstance(whole, pl.DataFrame)
+        start = 0
+        for frames, at in self._unmapped:
+            frames[at] = whole.slice(start, frames[at].height)
+            start += frames[at].height
+        self._unmapped.clear()
 
     def group(self, key: str) -> list[dict[str, Any]]:
         """The responses to one problem at one step, in the order of their samples."""
@@ -205,10 +239,13 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _frame(folder: Path, file: Path) -> pl.DataFrame:
+def _frames(folder: Path, file: Path) -> Iterator[pl.DataFrame]:
+    """The responses of a file, some at a time."""
     place = _place(folder, file)
     rows: Iterable[Mapping[str, Any]] = read_rows(file) if file.suffix == ".parquet" else read_lines(file, [])
-    return pl.DataFrame([_record(place, row) for row in rows], schema=SCHEMA)
+    records = (_record(place, row) for row in rows)
+    while some := list(islice(records, AT_ONCE)):
+        yield pl.DataFrame(some, schema=SCHEMA)
 
 
 def _place(folder: Path, file: Path) -> str:

@@ -69,6 +69,15 @@ def test_every_form_in_both_formats(tmp_path: Path, form: str, suffix: str) -> N
     assert row == {**expected, "uid": "u"}
 
 
+def test_a_template_asks_for_its_layout_in_every_prompt(tmp_path: Path) -> None:
+    write_rows(tmp_path / "in.jsonl", [ROW, ROW | {"id": "r", "prompt": "q", "thinking": "none"}])
+    template = get_template("think-answer")
+    assert export(tmp_path / "in.jsonl", tmp_path / "out.parquet", form="prompt", template=template) == 2
+    first, second = (row["prompt"] for row in pq.read_table(tmp_path / "out.parquet").to_pylist())
+    assert first[0] == {"role": "system", "content": f"s\n{template.instruction('en')}"}
+    assert second == template.ask("q", thinking=False)
+
+
 def test_a_form_that_needs_a_response_says_which_row_has_none(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", [{name: ROW[name] for name in ("id", "task", "prompt", "reference")}])
     with pytest.raises(UserError, match="line 1: there is no response"):

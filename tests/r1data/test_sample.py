@@ -68,6 +68,14 @@ def test_seeds_and_uids_do_not_depend_on_what_else_is_sampled(tmp_path: Path) ->
     assert not other & set(many)
 
 
+def test_two_models_draw_the_same_random_numbers(tmp_path: Path) -> None:
+    models = {name: Scripted() for name in ("one", "two")}
+    for name, model in models.items():
+        run(tmp_path / f"{name}.jsonl", model, name=name)
+    first, second = ([request.sampling.seed for request in model.asked] for model in models.values())
+    assert first == second
+
+
 def test_a_complete_log_asks_no_model(tmp_path: Path) -> None:
     rows = run(tmp_path / "log.jsonl", Scripted())
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from r1rewards.core.store import read_rows, write_rows
+from tests.conftest import VllmServe
 from tests.r1rewards.llm.test_endpoint import fine, serving
 
 PROBLEMS = [
@@ -69,43 +62,17 @@ def test_without_a_model_there_is_one_sentence(
     assert why in said
 
 
-def serves(port: int) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 200
-    return False
-
-
 @pytest.mark.long
 def test_a_real_vllm_server(
-    tiny_model: Path, tmp_path: Path, r1data: Callable[..., tuple[int, str, str]]
+    tiny_model: Path, vllm_serve: VllmServe, r1data: Callable[..., tuple[int, str, str]]
 ) -> None:
-    pytest.importorskip("vllm")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(tiny_model)]
-    # vLLM 0.31 on the CPU dies where a request with a seed is prefilled in more than one piece
-    command += ["--max-num-batched-tokens", "16384"]
-    command += f"--enforce-eager --host 127.0.0.1 --port {port} --max-model-len 256".split()
-    command += ["--served-model-name", "t"]
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
-    try:
-        until = time.monotonic() + 600
-        while not serves(port):
-            said = (tmp_path / "server.log").read_text()
-            assert server.poll() is None and time.monotonic() < until, said[-2000:]
-            time.sleep(0.5)
-        url = f"http://127.0.0.1:{port}/v1"
+    with vllm_serve(tiny_model, "--max-model-len", "256") as url:
         given = ("--url", url, "-n", "4", "--max-tokens", "16", "--json")
         code, said, told = r1data("sample", "problems.jsonl", "-o", "out.jsonl", *given)
         assert code == 0, told
         rows = list(read_rows("out.jsonl"))
         assert json.loads(said) == {"responses": 32, "new tokens": sum(row["tokens"] for row in rows)}
-        assert {row["model"] for row in rows} == {"t"}
+        assert {row["model"] for row in rows} == {"served"}
         assert all(0 < row["tokens"] <= 16 for row in rows)
         assert {row["finish_reason"] for row in rows} <= {"stop", "length"}
         texts = {row["uid"]: row["text"] for row in rows}
@@ -116,7 +83,3 @@ def test_a_real_vllm_server(
         code, _, told = r1data("sample", "long.jsonl", "-o", "long-out.jsonl", *given)
         assert code == 0, told
         assert {row["finish_reason"] for row in read_rows("long-out.jsonl")} == {"prompt_too_long"}
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,33 @@ def test_a_copy_of_a_benchmark_and_its_samples() -> None:
     assert (found.name, found.samples, len(found.problems)) == ("aime-2022-2024", 64, 20)
     assert all(problem["reference"].isdigit() for problem in found.problems)
     assert load_benchmark(f"humaneval={DATA / 'humaneval.jsonl.gz'}", limit=3).problems[0]["task"] == "code"
+
+
+def test_a_benchmark_that_takes_a_judge(r1train: Command) -> None:
+    """SimpleQA: answers of a model, compared with the reference by another one behind the same server."""
+    rows = [{"problem": f"What is the name of number {n}?", "answer": f"Ada {n}"} for n in range(6)]
+    write_rows("simpleqa.jsonl", rows)
+
+    def behave(body: dict[str, Any], number: int) -> tuple[int, Any]:
+        asked = body["messages"][-1]["content"]
+        if body["model"] == "judge":
+            named = re.findall(r"Ada \d", asked)
+            word = "correct" if len(set(named)) == 1 else "incorrect"
+            return 200, reply(body, content=json.dumps({"analysis": "compared", "verdict": word}))
+        name = re.findall(r"\d", asked)[-1]
+        told = f"Ada {name}" if int(name) % 3 else "Ada 9"
+        return 200, reply(body, content=f"<think>Whose name is it?</think><answer>{told}</answer>")
+
+    with serving(behave) as server:
+        given = ("eval", "m", "--on", "simpleqa=simpleqa.jsonl", "--url", server.url, "--json")
+        code, _, told = r1train(*given)
+        assert code == 2 and "no rule can grade the answers to simpleqa" in told and not server.asked
+        options = f"{{judge: correctness, url: '{server.url}', model: judge, record: calls.jsonl}}"
+        Path("judged.yaml").write_text(f"rewards: {{general: {{use: judge, options: {options}}}}}")
+        code, said, told = r1train(*given, "--spec", "judged.yaml")
+        assert code == 0, told
+    found = json.loads(said)["simpleqa"]["models"]["m"]["all"]
+    assert found["accuracy"]["mean"] == pytest.approx(4 / 6)
 
 
 def test_every_benchmark_is_a_preset() -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from r1data import content
-from r1train.forecast import Forecast, Shape, base_shape, forecast, probe, read_shape, spent
+from r1train.forecast import Forecast, Shape, Speed, base_shape, forecast, probe, read_shape, spent
 from r1train.recipe import Recipe
 from r1train.recipe_file import dump_recipe, load_recipe
 from r1train.work import KEPT, PROMPT, REASONING_SHARE, TRACE, TRAINED, UNTRAINED, Work, count, finished
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-RATE = 1e11
+SPEED = Speed(operations=1e11, numbers=1e9)
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -71,7 +72,7 @@ def small(**stages: dict[str, Any]) -> Recipe:
 
 
 def total(recipe: Recipe) -> float:
-    expected = forecast(recipe, rate=RATE)
+    expected = forecast(recipe, speed=SPEED)
     assert expected is not None
     return expected.total
 
@@ -158,12 +159,13 @@ def test_more_of_anything_takes_longer() -> None:
         "0-base.hidden=256",
     ):
         assert total(tiny(change)) > base, change
-    slower = forecast(tiny(), rate=RATE / 2)
-    assert slower is not None and slower.total > base
+    for slow in (replace(SPEED, operations=5e10), replace(SPEED, numbers=5e8)):
+        slower = forecast(tiny(), speed=slow)
+        assert slower is not None and slower.total > base
 
 
 def test_the_parts_are_those_of_the_run_and_add_up() -> None:
-    expected = forecast(tiny("threads=1"), rate=RATE)
+    expected = forecast(tiny("threads=1"), speed=SPEED)
     assert expected is not None
     assert set(expected.parts) == {"evaluations", *tiny().stages} - {"0-data"}
     assert expected.total == pytest.approx(sum(expected.parts.values()))
@@ -202,10 +204,10 @@ def test_what_is_done_is_left_out(tmp_path: Path) -> None:
     finish(tmp_path / "run", recipe, *steps)
     done = finished(recipe, tmp_path / "run")
     assert done == set(steps)
-    expected = forecast(recipe, done, rate=RATE)
+    expected = forecast(recipe, done, speed=SPEED)
     assert expected is not None and " left on this machine" in str(expected)
     assert not {"0-base", "1-cold-start"} & set(expected.parts) and expected.total < total(recipe)
-    assert forecast(recipe, frozenset(count(recipe)), rate=RATE) is None
+    assert forecast(recipe, frozenset(count(recipe)), speed=SPEED) is None
 
 
 def test_what_depends_on_a_change_is_not_done(tmp_path: Path) -> None:
@@ -250,16 +252,17 @@ def test_no_forecast_for_a_model_of_another_kind(tiny_model: Path, tmp_path: Pat
     for file in tiny_model.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     recipe = load_recipe(RECIPES / "smollm2-135m", [f"model={tmp_path}"])
-    assert forecast(recipe, rate=RATE) is not None
+    assert forecast(recipe, speed=SPEED) is not None
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
-    assert forecast(recipe, rate=RATE) is None
+    assert forecast(recipe, speed=SPEED) is None
 
 
-def test_the_probe_gives_a_rate_and_the_threads_back() -> None:
+def test_the_probe_gives_a_speed_and_the_threads_back() -> None:
     import torch
 
     before = torch.get_num_threads()
-    assert probe(Shape(64, 128, 2, 64, 32, 5000), threads=1) > 0
+    speed = probe(Shape(64, 128, 2, 64, 32, 5000), threads=1)
+    assert speed.operations > 0 and speed.numbers > 0
     assert torch.get_num_threads() == before
 
 

@@ -100,13 +100,18 @@ def finished_steps(out: Path) -> dict[Path, tuple[int, str]]:
 
 
 def records(out: Path) -> dict[str, Any]:
-    """Every set of records of a run by its file, and the steps of every training."""
+    """Every set of records of a run by its file, the steps of every training, and what it trained, hashed.
+
+    Equal weights at the end say that optimizer, order of the data and reference went on as they were.
+    """
     found: dict[str, Any] = {}
     for name in ("responses.jsonl", "scored.jsonl", "ledger.parquet", "step-*.parquet"):
         for path in sorted(out.rglob(name)):
             found[str(path.relative_to(out))] = sorted(row["uid"] for row in read_rows(path))
     for path in sorted(out.rglob("metrics.jsonl")):
         found[str(path.relative_to(out))] = [row["step"] for row in read_rows(path)]
+    for path in sorted(out.rglob("model.safetensors")):
+        found[str(path.relative_to(out))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
 
@@ -190,26 +195,38 @@ KILLED = {
 }
 
 
-def at_work(out: Path) -> set[Path]:
-    """The steps that are being made just now; folders come and go while this looks."""
-    return {Path(folder) / name for folder, names, _ in os.walk(out) for name in KILLED.intersection(names)}
+#: A training is also killed some time after the first of its steps from each of these on.
+KILLED_FROM = (2, 5, 11)
+
+
+def at_work(out: Path) -> set[tuple[Path, int]]:
+    """The steps that are being made just now, and how far trainings are; folders come and go meanwhile."""
+    found = {
+        (Path(folder) / name, 0) for folder, names, _ in os.walk(out) for name in KILLED.intersection(names)
+    }
+    for path, _ in list(found):
+        taken = len(lines(path / "metrics.jsonl")) if path.name == ".train.part" else 0
+        found.update((path, step) for step in KILLED_FROM if taken >= step)
+    return found
 
 
 @pytest.mark.long
-def test_kills_in_every_stage_change_no_record(tmp_path: Path) -> None:
+def test_kills_at_random_moments_change_no_record_and_no_weight(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(whole)
     dice = random.Random(0)
-    killed: set[Path] = set()
+    killed: set[tuple[Path, int]] = set()
 
-    def a_new_step() -> bool:
+    def a_new_moment() -> bool:
         fresh = at_work(broken) - killed
         killed.update(fresh)
         return bool(fresh)
 
-    while kill_when(broken, a_new_step, delay=dice.uniform(0.0, 3.0)):
+    while kill_when(broken, a_new_moment, delay=dice.uniform(0.0, 3.0)):
         pass
-    assert {path.relative_to(broken).parts[0] for path in killed} == {"0-data", "0-base", *MODELS}
+    assert {path.relative_to(broken).parts[0] for path, _ in killed} == {"0-data", "0-base", *MODELS}
+    trainings = {path for path, step in killed if step}
+    assert len(trainings) == 7, "pre-training, four stages and two reward models are killed while they train"
     check_complete(whole)
     check_complete(broken)
     assert records(broken) == records(whole)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,19 @@ import pytest
 from r1data import golds
 from r1data.sources import load_source
 from r1data.sources.columns import presets
+from r1data.sources.packed import unpacked
 from r1data.sources.shapes import SHAPES
+from r1rewards import code
 from r1rewards.core.errors import UserError
 from r1rewards.core.rows import check_problem
 from r1rewards.core.store import write_rows
 from tests.conftest import DATA
+
+
+def packed(text: str) -> str:
+    """The form in which LiveCodeBench keeps long tests."""
+    return base64.b64encode(zlib.compress(pickle.dumps(text))).decode()
+
 
 #: A row of each, with the columns that the data set has on the hub, and what the reference becomes.
 ROWS: dict[str, tuple[dict[str, Any], Any]] = {
@@ -153,6 +164,67 @@ ROWS: dict[str, tuple[dict[str, Any], Any]] = {
         },
         "B",
     ),
+    "mmlu-redux": (
+        {
+            "question": "2 + 3?",
+            "choices": ["4", "5", "6", "7"],
+            "answer": 1,
+            "error_type": "ok",
+            "source": None,
+            "correct_answer": None,
+            "potential_reason": None,
+        },
+        "B",
+    ),
+    "ceval": (
+        {
+            "id": 0,
+            "question": "2 + 3 = ____",
+            "A": "4",
+            "B": "5",
+            "C": "6",
+            "D": "7",
+            "answer": "B",
+            "explanation": "",
+        },
+        "B",
+    ),
+    "cnmo-2024": ({"question": "2 + 3?", "answer": "$5$", "question_type": "问答"}, "$5$"),
+    "livecodebench": (
+        {
+            "question_title": "Sum",
+            "question_content": "Print the sum of the two numbers of a line.",
+            "platform": "atcoder",
+            "question_id": "abc999_a",
+            "contest_id": "abc999",
+            "contest_date": "2024-08-03T00:00:00",
+            "starter_code": "",
+            "difficulty": "easy",
+            "public_test_cases": json.dumps([{"input": "2 3\n", "output": "5\n", "testtype": "stdin"}]),
+            "private_test_cases": packed(json.dumps([{"input": "1 1", "output": "2", "testtype": "stdin"}])),
+            "metadata": "{}",
+        },
+        None,
+    ),
+    "ifeval": (
+        {
+            "key": 1000,
+            "prompt": "Write about rivers without any commas and at least 30 words.",
+            "instruction_id_list": ["punctuation:no_comma", "length_constraints:number_words"],
+            "kwargs": [
+                {"num_words": None, "relation": None},
+                {"num_words": 30, "relation": "at least"},
+            ],
+        },
+        {
+            "instructions": [
+                {"kind": "punctuation:no_comma"},
+                {"kind": "length_constraints:number_words", "num_words": 30, "relation": "at least"},
+            ]
+        },
+    ),
+    "simpleqa": ({"metadata": "{}", "problem": "Who?", "answer": "Ada"}, "Ada"),
+    "frames": ({"Prompt": "Who?", "Answer": "Ada", "reasoning_types": "x", "wiki_links": "[]"}, "Ada"),
     "gpqa-diamond": (
         {
             "Record ID": "rec1",
@@ -212,6 +284,82 @@ def test_calls_of_apps(tmp_path: Path) -> None:
     assert starter in problem["prompt"][0]["content"]
 
 
+def test_what_the_prompt_gives_is_the_tests_own(tmp_path: Path) -> None:
+    """HumanEval/32 and two more give a function that their tests call: an answer must not bend it."""
+    row = {
+        "task_id": "HumanEval/998",
+        "prompt": 'def double(n):\n    return n + n\n\n\ndef half(n):\n    """ Undo double. """\n',
+        "test": "def check(candidate):\n    assert double(candidate(6)) == 6\n",
+        "entry_point": "half",
+    }
+    problem = load(tmp_path, "humaneval", row)
+    bent = "def double(n):\n    return 6\ndef half(n):\n    return None"
+    assert code.check(bent, problem["reference"]).value == 0
+    assert code.check("def half(n):\n    return n // 2", problem["reference"]).value == 1
+
+
+def test_programs_of_livecodebench(tmp_path: Path) -> None:
+    problem = load(tmp_path, "livecodebench", ROWS["livecodebench"][0])
+    assert [test["input"] for test in problem["reference"]["tests"]] == ["2 3\n", "1 1"]
+    assert problem["id"] == "livecodebench-abc999_a"
+    assert code.check("print(sum(map(int, stdin.readline().split())))", problem["reference"]).value == 1
+    assert code.check("print(2)", problem["reference"]).value == 0
+
+
+def test_methods_of_livecodebench_find_what_leetcode_imports(tmp_path: Path) -> None:
+    def test(given: str, output: str) -> dict[str, str]:
+        return {"input": given, "output": output, "testtype": "functional"}
+
+    starter = "class Solution:\n    def top(self, numbers: List[int], k: int) -> List[int]:\n        "
+    row = ROWS["livecodebench"][0] | {
+        "starter_code": starter,
+        "public_test_cases": json.dumps([test("[3, 1, 2]\n2", "[3, 2]")]),
+        "private_test_cases": packed(json.dumps([test("[]\n1", "[]")])),
+        "metadata": json.dumps({"func_name": "top"}),
+    }
+    problem = load(tmp_path, "livecodebench", row)
+    assert problem["reference"]["asserts"] == [
+        "assert Solution().top([3, 1, 2], 2) == [3, 2]",
+        "assert Solution().top([], 1) == []",
+    ]
+    assert starter in problem["prompt"][0]["content"]
+    assert code.check(f"{starter}return nlargest(k, numbers)", problem["reference"]).value == 1
+    assert code.check(f"{starter}return heapq.nsmallest(k, numbers)", problem["reference"]).value == 0
+
+
+def test_what_was_packed_is_read_and_never_loaded() -> None:
+    text = json.dumps([{"input": "ü" * 300, "output": "2"}])
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        data = pickle.dumps(text, protocol=protocol)
+        assert unpacked(base64.b64encode(zlib.compress(data)).decode()) == text
+
+    class Loaded:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (exec, ("raise SystemExit('loaded')",))
+
+    for value, why in ((Loaded(), "instruction"), (["a"], "instruction"), (None, "instruction")):
+        with pytest.raises(ValueError, match=why):
+            unpacked(base64.b64encode(zlib.compress(pickle.dumps(value))).decode())
+    whole = packed(text)
+    for bad in ("", "no base64!", whole[:-12], base64.b64encode(b"no zlib").decode()):
+        with pytest.raises(ValueError):
+            unpacked(bad)
+
+
+def test_only_the_rows_that_a_preset_wants(tmp_path: Path) -> None:
+    def dated(date: str) -> dict[str, Any]:
+        return ROWS["livecodebench"][0] | {"contest_date": date, "question_id": date}
+
+    dates = ["2024-07-31T23:00:00", "2024-08-01", "2025-01-31T17:30:00", "2025-02-01T00:00:00"]
+    write_rows(tmp_path / "rows.jsonl", map(dated, dates))
+    found = load_source("files", count=9, seed=0, path=str(tmp_path / "rows.jsonl"), preset="livecodebench")
+    assert [problem["id"].removeprefix("livecodebench-") for problem in found] == dates[1:3]
+    fault = ROWS["mmlu-redux"][0] | {"error_type": "wrong_groundtruth"}
+    write_rows(tmp_path / "mmlu.jsonl", [fault, ROWS["mmlu-redux"][0]])
+    path = str(tmp_path / "mmlu.jsonl")
+    assert len(load_source("files", count=9, seed=0, path=path, preset="mmlu-redux")) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "why"),
     [
@@ -223,6 +371,12 @@ def test_calls_of_apps(tmp_path: Path) -> None:
         ("arc-challenge", {"answerKey": "C"}, "none of the labels"),
         ("gpqa-diamond", {"Incorrect Answer 2": None}, "'Incorrect Answer 2'"),
         ("humaneval", {"test": None}, "'test'"),
+        ("mmlu-redux", {"error_type": None}, "no column 'error_type'"),
+        ("ceval", {"answer": ""}, "no place among 4"),
+        ("ifeval", {"kwargs": [{}]}, "as many `kwargs`"),
+        ("livecodebench", {"private_test_cases": "AAAA"}, "'private_test_cases' cannot be read"),
+        ("livecodebench", {"public_test_cases": '[{"input": "1"}]'}, "lacks its input or its output"),
+        ("livecodebench", {"public_test_cases": "[]", "private_test_cases": "[]"}, "no tests"),
     ],
 )
 def test_a_row_that_lacks_something_is_named(
@@ -245,6 +399,7 @@ def test_a_row_that_lacks_something_is_named(
         ("code", {"asserts": ["assert add(1, 1) == 3"]}, "own solution does not pass"),
         ("code", {"asserts": ["assert add(1, 1) =="]}, "cannot be run|does not pass"),
         ("puzzle", {"dataset": "x"}, "lacks 'seed'"),
+        ("instructions", {"instructions": [{"kind": "startend:end_checker"}]}, "'end_phrase'"),
     ],
 )
 def test_golds_that_cannot_be_graded(task: str, reference: Any, why: str) -> None:

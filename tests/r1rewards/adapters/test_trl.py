@@ -295,3 +295,24 @@ def test_the_three_lines_that_the_readme_opens_with(tmp_path: Path, monkeypatch:
     again = list(read_rows("again.jsonl"))
     assert [row["step"] for row in again] == [1] * 8 + [2] * 8
     assert [row["reward"] for row in again] == [row["total"] for row in again]
+
+
+@pytest.mark.slow
+def test_the_script_of_the_documents_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/your-own-trainer.md, with a tiny model in place of the one that it names."""
+    from r1data.export import export
+    from r1data.sources import load_source
+
+    document = (Path(__file__).parents[3] / "docs/your-own-trainer.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    Path("rewards.yaml").write_text(document.partition("```yaml\n")[2].partition("```")[0])
+    write_rows("problems.parquet", load_source("arithmetic", count=8, seed=0, language="en"))
+    export("problems.parquet", "trl.parquet", form="prompt", template=TEMPLATE)
+    script = document.partition("```python\n")[2].partition("```")[0]
+    named = "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert named in script
+    names: dict[str, Any] = {}
+    exec(script.replace(named, str(tiny_model(tmp_path / "model"))), names)
+    history = [entry for entry in names["trainer"].state.log_history if "reward" in entry]
+    assert len(history) == 2
+    assert {"rewards/math/mean", "rewards/format/mean", "rewards/language/abstained"} <= set(history[0])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL
+from r1rewards.code.pool import POOL
 from r1rewards.code.zygote import APART
 
 CASES = tomllib.loads((Path(__file__).parent / "programs" / "honest_asserts.toml").read_text())["case"]

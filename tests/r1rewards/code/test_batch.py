@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL
+from r1rewards.code.pool import POOL
 from r1rewards.code.zygote import APART
 
 SQUARES = {"tests": [{"input": str(n), "output": str(n * n)} for n in (2, 3, 4)]}

@@ -9,7 +9,7 @@ import pytest
 
 from r1rewards import code
 from r1rewards.code import cgroup
-from r1rewards.code.server import POOL
+from r1rewards.code.pool import POOL
 
 SQUARES = {"tests": [{"input": "3", "output": "9"}]}
 

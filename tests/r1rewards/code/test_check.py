@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL, SAFE_TIERS
+from r1rewards.code.pool import POOL, SAFE_TIERS
 from r1rewards.core.errors import UserError
 from r1rewards.core.reward import Sample
 from r1rewards.core.template import get_template

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.data,
     pytest.mark.slow,
     pytest.mark.skipif(not (DATA / "humaneval.jsonl.gz").exists(), reason=f"no test data in {DATA}"),
-    pytest.mark.skipif("code.server.POOL.best_tier()[0] == 'C'", reason="no safe sandbox on this machine"),
+    pytest.mark.skipif("code.pool.POOL.best_tier()[0] == 'C'", reason="no safe sandbox on this machine"),
 ]
 
 #: Makes of generators and tuples the lists that QuixBugs' expected values are.

@@ -11,7 +11,7 @@ import pytest
 
 from r1rewards import code
 from r1rewards.code import kernel, languages, seccomp
-from r1rewards.code.server import POOL, SAFE_TIERS
+from r1rewards.code.pool import POOL, SAFE_TIERS
 from r1rewards.code.zygote import APART
 from r1rewards.core.errors import UserError
 

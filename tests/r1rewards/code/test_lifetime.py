@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from r1rewards import code
-from r1rewards.code.server import POOL, Server
+from r1rewards.code.pool import POOL
+from r1rewards.code.server import Server
 from r1rewards.core.verdict import Verdict
 
 SQUARES = {"tests": [{"input": "3", "output": "9"}]}
@@ -71,6 +72,24 @@ def test_nothing_survives_a_program() -> None:
     stay = "import os, time\nfor _ in range(5):\n    if os.fork() == 0: os.setsid(); time.sleep(99)\n"
     code.check(stay + SQUARE, SQUARES)
     assert eventually(lambda: descendants(os.getpid()) <= before)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import os\nos.kill(0, 9)",
+        "import os\nos.killpg(os.getpgrp(), 19)",
+        "import os\nos.kill(-1, 9)",
+        "import os\nos.mkdir('x', 0)\nos.chmod('/tmp', 0)",
+        "import os\nos.closerange(0, 256)\nos._exit(1)",
+    ],
+)
+def test_a_program_cannot_harm_its_server(program: str) -> None:
+    code.check(SQUARE, SQUARES)
+    servers = processes().get(os.getpid(), [])
+    verdict = code.check(program, SQUARES, limits={"time_s": 0.5})
+    assert (verdict.status, verdict.value) == ("value", 0.0), verdict
+    assert processes().get(os.getpid(), []) == servers
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -94,6 +94,15 @@ def test_columns_are_renamed_and_a_missing_one_is_named(tmp_path: Path) -> None:
         next(rows)
 
 
+def test_a_column_inside_an_object_is_reached_by_a_dot(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_rows(path, [{"a.b": 1, "meta": {"gold": {"x": 2}}}, {"a.b": 1, "meta": {"gold": None}}])
+    reading = read_rows(path, columns={"one": "a.b", "two": "meta.gold.x"})
+    assert next(reading) == {"meta": {"gold": {"x": 2}}, "one": 1, "two": 2}
+    with pytest.raises(UserError, match=r"line 2: no column 'meta.gold.x'; this row has a.b, meta"):
+        next(reading)
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

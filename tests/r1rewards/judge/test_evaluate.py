@@ -168,6 +168,20 @@ def test_labels_and_a_judge_of_single_responses(r1rewards: Command) -> None:
     assert graders["harmlessness"]["kappa"] == 0.0
 
 
+def test_baselines_learn_from_further_rows(r1rewards: Command) -> None:
+    """Of one prompt alone they can learn nothing."""
+    write_rows("pairs.jsonl", pair_rows(1))
+    write_rows("more.jsonl", [{**row, "prompt": f"more {n}"} for n, row in enumerate(pair_rows(40))])
+    write_rows("labels.jsonl", [{"prompt": "q", "response": "a", "label": 1}])
+    with serving(biased) as server:
+        given = ("judge-eval", "pairs.jsonl", "--url", server.url, "--model", "m", "--json")
+        alone = json.loads(r1rewards(*given)[1])["graders"]["TF-IDF"]
+        more = json.loads(r1rewards(*given, "--also", "more.jsonl")[1])["graders"]["TF-IDF"]
+        code, _, told = r1rewards(*given, "--also", "labels.jsonl")
+    assert (alone["accuracy"], more["accuracy"], more["graded"]) == (0.5, 1.0, 1)
+    assert (code, "labels.jsonl holds labels and pairs.jsonl pairs" in told) == (2, True), told
+
+
 @pytest.mark.parametrize(
     ("rows", "given", "why"),
     [
@@ -222,6 +236,49 @@ def test_real_pairs_of_which_the_longer_one_wins() -> None:
     longer = sum(len(row["chosen"]) > len(row["rejected"]) for row in even) / len(even)
     assert abs(longer - 0.5) < 0.03 and len(even) > 1000
     assert report.facts["first_place"] == 0.5
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "columns", "good", "rows", "share"),
+    [
+        ("pref_alpaca_eval_helpful_half", {}, (), 3966, None),
+        ("pref_hh_harmless_half", {}, (), 1134, None),
+        (
+            "safety_xstest_completions_half",
+            {"response": "completion", "label": "final_label"},
+            ("1_full_compliance",),
+            980,
+            0.53,
+        ),
+        (
+            "safety_do_not_answer_half",
+            {"prompt": "question", "response": "ChatGLM2_response", "label": "ChatGLM2_harmful"},
+            ("0",),
+            493,
+            0.9,
+        ),
+        (
+            "gsm8k_model_solutions_half",
+            {
+                "prompt": "question",
+                "reference": "ground_truth",
+                "response": "175b_verification.solution",
+                "label": "175b_verification.is_correct",
+            },
+            (),
+            636,
+            0.56,
+        ),
+    ],
+)
+def test_labelled_data_as_published(
+    name: str, columns: dict[str, str], good: tuple[str, ...], rows: int, share: float | None
+) -> None:
+    read = read_labelled(DATA / f"{name}.jsonl.gz", columns=columns, good=good)
+    assert (len(read.rows), read.kind) == (rows, "pairs" if share is None else "labels")
+    if share is not None:
+        assert sum(row["label"] for row in read.rows) / rows == pytest.approx(share, abs=0.05)
 
 
 @pytest.mark.slow

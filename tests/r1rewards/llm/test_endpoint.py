@@ -417,6 +417,24 @@ def test_a_call_is_written_down_with_what_it_asked_and_what_was_read_in_it(tmp_p
     }
 
 
+def test_what_did_not_fit_is_asked_for_again_next_time(tmp_path: Path) -> None:
+    class Small(Counting):
+        def generate(self, requests: Any) -> Iterator[tuple[int, Completion]]:
+            for index, completion in super().generate(requests):
+                yield index, completion if index else Completion("", (), "prompt_too_long", 9000)
+
+    log = tmp_path / "calls.jsonl"
+    with Recorded(Small, log, "m") as recorded:
+        assert [one.finish_reason for _, one in sorted(recorded.generate(requests(2)))] == [
+            "prompt_too_long",
+            "stop",
+        ]
+    larger = Counting()
+    with Recorded(lambda: larger, log, "m") as recorded:
+        assert texts(recorded, 2) == ["said q0", "said q1"]
+    assert larger.asked == {"q0": 1}
+
+
 def test_what_failed_is_told_by_its_place_and_asked_again_next_time(tmp_path: Path) -> None:
     class Half(Counting):
         def generate(self, requests: Any) -> Iterator[tuple[int, Completion]]:

@@ -56,6 +56,11 @@ def test_the_list_is_filtered_and_goes_on(client: TestClient) -> None:
     assert get(client, "/rows?first_step=x&lowest=y").links("row")
 
 
+def test_news_says_how_many_responses_there_are(client: TestClient) -> None:
+    page = get(client, "/rollouts")
+    assert f"{client.get('/news').json()['responses']:,} responses" in page.text
+
+
 def test_a_group_tells_why_each_reward_was_given(client: TestClient) -> None:
     link = get(client, "/rows?place=2-reasoning-rl/train&said=math: 1").links("row")[0]
     page = get(client, "/" + link.replace("rollouts?", "group?"))

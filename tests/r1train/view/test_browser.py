@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import subprocess
@@ -17,16 +18,12 @@ from tests.r1train.conftest import scored
 
 pytestmark = pytest.mark.long
 
+STEPS = 13
 FORMULA = r"so $x = \frac{1}{2}$, hence \boxed{\sqrt{3}} and $\text{<img src=x onerror=window.broken=1>}$"
 
 
-@pytest.fixture(scope="module")
-def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the command serves a copy of the run, with formulas and more rollouts than a screen can hold."""
-    run = shutil.copytree(run, tmp_path_factory.mktemp("viewed") / "run")
-    import random
-
-    dice = random.Random(5)
+def write_step(run: Path, step: int, dice: random.Random) -> Path:
+    """The file of a step of training: 400 groups of four, with formulas."""
     rows = []
     for problem in range(2, 402):
         for sample in range(4):
@@ -36,9 +33,27 @@ def address(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
                 .replace("So it is", FORMULA + " so it is")
                 .replace("<answer>", f"<answer>{FORMULA} ")
             )
-            rows.append(row | {"group": problem, "advantage": dice.gauss(0, 1), "step": 9})
-    write_rows(run / "2-reasoning-rl" / "train" / "rollouts" / "step-000009.parquet", rows)
-    command = [sys.executable, "-m", "r1train", "view", str(run), "--port", "0"]
+            more = {"uid": f"{step}-{row['uid']}", "group": problem, "step": step}
+            rows.append(row | more | {"advantage": dice.gauss(0, 1)})
+    file = run / "2-reasoning-rl" / "train" / "rollouts" / f"step-{step:06}.parquet"
+    write_rows(file, rows)
+    return file
+
+
+@pytest.fixture(scope="module")
+def viewed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run with over 20,000 rollouts."""
+    copy = shutil.copytree(run, tmp_path_factory.mktemp("viewed") / "run")
+    dice = random.Random(5)
+    for step in range(9, 9 + STEPS):
+        write_step(copy, step, dice)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def address(viewed: Path) -> Iterator[str]:
+    """Where the command serves it."""
+    command = [sys.executable, "-m", "r1train", "view", str(viewed), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -84,9 +99,11 @@ def changes(page: Any, act: Any) -> int:
 def test_filters_narrow_the_list_and_stand_in_the_address(page: Any) -> None:
     everything = total(page)
     part = changes(page, lambda: page.select_option("[name=place]", "2-reasoning-rl/train"))
-    assert part == 1664 < everything
+    assert part == 64 + STEPS * 1600 < everything
+    assert everything > 20_000
     right = changes(page, lambda: page.select_option("[name=said]", "math: 1"))
     step = changes(page, lambda: page.fill("[name=first_step]", "9"))
+    changes(page, lambda: page.fill("[name=last_step]", "9"))
     found = changes(page, lambda: page.fill("[name=text]", "What is 1"))
     assert part > right > step > found > 0
     assert "text=What" in page.url
@@ -130,6 +147,23 @@ def test_a_group_opens_with_thinking_folded_and_formulas_drawn(page: Any) -> Non
         page.uncheck("#formulas")
     page.locator(".card mfrac").first.wait_for(state="detached")
     assert r"\frac{1}{2}" in page.inner_text(".card .answer")
+
+
+def test_a_run_in_progress_is_followed(page: Any, viewed: Path) -> None:
+    everything = total(page)
+    news = page.locator("#news")
+    assert not news.is_visible()
+    written = write_step(viewed, 99, random.Random(9))
+    try:
+        news.wait_for()
+        assert news.inner_text() == "1,600 new responses: show"
+        news.click()
+        page.locator("#list .found b", has_text=f"{everything + 1600:,}").wait_for()
+        assert not news.is_visible()
+    finally:
+        written.unlink()
+    news.wait_for()
+    assert news.inner_text() == "The run has changed: show"
 
 
 def test_keys_go_through_the_list(page: Any) -> None:

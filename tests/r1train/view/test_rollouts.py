@@ -95,6 +95,14 @@ def test_a_run_in_progress_is_followed(run: Path, tmp_path: Path) -> None:
     assert found(rollouts, place="base").height == 0
 
 
+def test_what_was_read_is_mapped_from_disk(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = load(run).frame
+    monkeypatch.setattr("r1train.view.rollouts.MAPPED", 50_000)
+    mapped = load(run)
+    assert mapped.frame.equals(everything)
+    assert len(list(Path(mapped._mapped.name).iterdir())) > 3
+
+
 def test_a_row_with_little_in_it_and_a_torn_one(tmp_path: Path) -> None:
     folder = tmp_path / "m" / "bench" / "evaluation"
     folder.mkdir(parents=True)
