@@ -271,6 +271,8 @@ def throughput(options: argparse.Namespace, folder: Path) -> None:
                     assert tokens == asked, f"vLLM alone made {tokens} tokens of {asked}"
                     if number:
                         found[way, "held" if held else "free"].append(Round(tokens, judge_s, alone_s))
+                    told = f"{tokens} tokens in {judge_s:.1f} s, by vLLM alone in {alone_s:.1f} s"
+                    print(f"round {number}, {way}, held {held}: {told}", file=sys.stderr, flush=True)
     header = ["way", "reply", "rows", "tokens", "judge, tokens/s", "vLLM alone, tokens/s", "ratio", "range"]
     print_table(header, [[*key, options.rows, *line(rounds)] for key, rounds in found.items()])
 
