@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from r1rewards.code import bubblewrap, cgroup
 from r1rewards.code.cutoff import LOOK_S, Cutoff
 from r1rewards.code.probe import self_test
-from r1rewards.code.server import BoxLost, Server
+from r1rewards.code.server import BoxLost, Refused, Server
 from r1rewards.core.errors import GraderError, UserError
 from r1rewards.core.processes import cores
 
@@ -41,7 +41,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, str], list[Server]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._trying = threading.Lock(), threading.Lock()
         self._turns = _turns()
         self._faults: dict[str, str | None] = {}
 
@@ -105,19 +105,21 @@ class Pool:
         return "C", why_not
 
     def fault(self, tier: str) -> str | None:
-        """Why a tier does not hold here, None where it does; tried once."""
-        if tier not in self._faults:
-            self._faults[tier] = self._tried(tier)
-        return self._faults[tier]
+        """Why a tier does not hold here, None where it does; tried once.
+
+        Raises BoxLost where that could not be found out now: a lower tier is no answer to a busy machine.
+        """
+        with self._trying:
+            if tier not in self._faults:
+                self._faults[tier] = self._tried(tier)
+            return self._faults[tier]
 
     def _tried(self, tier: str) -> str | None:
         try:
-            server = self.borrow("python", tier)
-        except GraderError as error:
+            with borrowed("python", tier) as server:
+                return self_test(server)
+        except Refused as error:
             return str(error)
-        fault = self_test(server)
-        self.give_back(server)
-        return fault
 
     def close(self) -> None:
         with self._lock:
@@ -128,7 +130,7 @@ class Pool:
 
     def after_fork(self) -> None:
         idle, self._idle = self._idle, {}
-        self._lock, self._turns = threading.Lock(), _turns()
+        self._lock, self._trying, self._turns = threading.Lock(), threading.Lock(), _turns()
         for servers in idle.values():
             for server in servers:
                 server.forget()

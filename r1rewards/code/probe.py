@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from r1rewards.code.limits import Limits
-from r1rewards.code.server import Box, BoxLost, Server, memfd, read_back
+from r1rewards.code.server import Box, BoxLost, Server, Silent, memfd, read_back
 
 #: Tries what a program must not be able to do, and prints what worked all the same.
 _PROBE = """
@@ -39,18 +39,22 @@ if set(os.environ) - {'HOME', 'PATH', 'LANG', 'TMPDIR', 'PYTHONHASHSEED', 'LC_CT
     bad.append('see the environment')
 print('; '.join(bad) or 'sealed')
 """
-_PROBE_S = 30.0
 
 
 def self_test(server: Server) -> str | None:
-    """Run the probe in a box of this server; what it could do that it should not, or None."""
+    """Run the probe in a box of this server; what it could do that it should not, or None.
+
+    Raises BoxLost where the machine is too busy to tell, or somebody kills the server.
+    """
     output, errors, empty = memfd(), memfd(), memfd()
     try:
         with Box(server, Limits(), source=_PROBE) as box:
             box.start([empty, output, errors])
             if (fault := box.wait_ready()) is not None:
-                return f"the self-test did not compile: {fault}"
-            outcome = box.outcome(_PROBE_S)
+                raise Silent(f"the sandbox's self-test did not begin: {fault}")
+            outcome = box.outcome()
+        if outcome["killed"] in ("starved", "time"):
+            raise Silent("the machine is too busy for the sandbox's self-test")
         said = read_back(output).decode(errors="replace").strip()
         if outcome["code"] == 0 and said == "sealed":
             return None
@@ -58,6 +62,8 @@ def self_test(server: Server) -> str | None:
             f"the self-test could {said}" if said else f"the self-test failed: {read_back(errors)[-300:]!r}"
         )
     except BoxLost as error:
+        if isinstance(error, Silent) or not server.usable:
+            raise
         return str(error)
     finally:
         for fd in (output, errors, empty):

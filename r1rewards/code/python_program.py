@@ -9,13 +9,16 @@ import _sitebuiltins
 import atexit
 import builtins
 import contextlib
-import gc
 import os
 import random
 import signal
 import sys
 import threading
 import types
+
+# By name, as in `wire`: a program may put others in their place.
+from gc import collect
+from os import _exit
 from types import CodeType
 from typing import Any
 
@@ -74,7 +77,7 @@ def run(code: CodeType) -> None:
     except BaseException as error:  # noqa: BLE001 - as the interpreter's top level does
         status = 1
         _show(error)
-    os._exit(finish(namespace, status))
+    _exit(finish(namespace, status))
 
 
 def _show(error: BaseException) -> None:
@@ -91,7 +94,7 @@ def load(code: CodeType) -> dict[str, Any]:
     except BaseException as error:  # noqa: BLE001 - reported to the reader through the exit code and stderr
         _show(error)
         flush(1)
-        os._exit(1)
+        _exit(1)
     return namespace
 
 
@@ -115,7 +118,7 @@ def finish(namespace: dict[str, Any], status: int) -> int:
         sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
         for name in [name for name in namespace if name != "__builtins__"]:
             namespace[name] = None
-        gc.collect()
+        collect()
         flush(status)
     except SystemExit as error:
         status = _exit_status(error)

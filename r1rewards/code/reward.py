@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -48,9 +49,9 @@ def check(
     An error verdict means that the tests, the sandbox or the machine failed, so that nothing is known of
     the program. Raises UserError for limits or an isolation that cannot be.
     """
-    tier = _tier(isolation)
-    address = isolation if tier == remote.TIER else ""
     try:
+        tier = _tier(isolation)
+        address = isolation if tier == remote.TIER else ""
         lang = language_of(reference)
         source = _source(program_or_response, lang.name)
         return grade(_task(source, reference, lang, limits, tier, partial, cutoff or Cutoff(), address))
@@ -161,7 +162,8 @@ async def _in_thread(work: Callable[[], T], cutoff: Cutoff) -> T:
 def _check_many(
     items: Iterable[tuple[str, Mapping[str, Any]]], cutoff: Cutoff, workers: int | None, **options: Any
 ) -> list[Verdict]:
-    _tier(options["isolation"])
+    with contextlib.suppress(GraderError):  # which each program then gets as its verdict
+        _tier(options["isolation"])
     workers = workers or cores()
     verdicts: dict[int, Verdict] = {}
     running: dict[Future[Verdict], int] = {}

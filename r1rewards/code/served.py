@@ -134,7 +134,7 @@ class _Table:
         with contextlib.suppress(BaseException):
             return {
                 "raised": self._lineage(type(error)),
-                "with": [self._word(arg) for arg in error.args],
+                "with": [self._word(arg) for arg in _arguments(error)],
                 "state": {name: self._word(value) for name, value in vars(error).items()},
                 "text": str(error)[:2000],
             }
@@ -236,6 +236,13 @@ def _is_array(value: Any) -> bool:
 
 def _is_scalar(value: Any) -> bool:
     return "numpy" in sys.modules and isinstance(value, sys.modules["numpy"].generic)
+
+
+def _arguments(error: BaseException) -> tuple[Any, ...]:
+    """What an exception like this one is made of: an OSError keeps the file's name apart from its args."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return (*error.args[:2], error.filename)
+    return error.args
 
 
 def _exit_arguments(name: str | None, text: str) -> tuple[Any, Any, None]:

@@ -21,7 +21,8 @@ from r1rewards.code.limits import Limits
 from r1rewards.code.meter import PATIENCE
 from r1rewards.core.errors import GraderError
 
-_START_S = 60.0
+#: Seconds of a clock, long ones: on a machine whose cores others take, a start of 0.1 s lasts a minute.
+_START_S = 300.0
 _BOXES_PER_SERVER = 2000
 #: A box that stays silent for this much longer than its limits allow is taken for broken.
 _GRACE_S = 30.0
@@ -29,6 +30,14 @@ _GRACE_S = 30.0
 
 class BoxLost(GraderError):
     """The box or its server ended without an answer, which no program can cause from inside."""
+
+
+class Refused(BoxLost):
+    """The kernel, or a container around this process, does not allow what a server of this tier needs."""
+
+
+class Silent(BoxLost):
+    """No answer in time, which tells of the machine's load and not of what it allows."""
 
 
 class CompilerLost(BoxLost):
@@ -92,23 +101,28 @@ class Server:
             "preload": kind.preload,
         }
         answer, fault = b"", "the server ended without a word"
+        lost: type[BoxLost] = Refused
         try:
             if self.group is not None:
                 self.group.add(self._process.pid)
             self._socket.send(json.dumps(config).encode())
             self._socket.settimeout(_START_S)
             answer = self._socket.recv(1 << 16)
+        except TimeoutError:
+            fault, lost = f"the server did not start within {_START_S:g} s", Silent
+            self._process.kill()
         except OSError as error:
             fault = str(error)
         self.features: dict[str, Any] = json.loads(answer) if answer else {}
         if not self.features or "error" in self.features:
             said = self.features.get("error") or self._last_words() or fault
+            if lost is Refused and self._process.returncode == -signal.SIGKILL:
+                lost = BoxLost  # somebody killed it
             self.close()
-            raise BoxLost(f"no tier {tier} sandbox: {said}")
+            raise lost(f"no tier {tier} sandbox: {said}")
 
     def _last_words(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
-            self._process.kill()
             lines = self._process.communicate(timeout=5)[1].decode(errors="replace").strip().splitlines()
             return lines[-1] if lines else ""
         return ""
@@ -211,7 +225,7 @@ class Box:
         wait_s = 4 * self._limits.compile_s + _GRACE_S  # seconds of a clock: a loaded machine is no fault
         if not self._awaited(wait_s):
             return f"the compiler did not come to an end in {wait_s:g} s"
-        answer = self._receive(0)
+        answer = self._receive()
         if answer is None:
             if self._server.usable:
                 raise CompilerLost("the box ended while it compiled")
@@ -219,11 +233,13 @@ class Box:
         self._compiled = "ready" in answer
         return None if self._compiled else str(answer.get("compile"))
 
-    def outcome(self, timeout_s: float | None = None) -> dict[str, Any]:
+    def outcome(self) -> dict[str, Any]:
         """What became of the test that `start` began."""
-        answer = self._receive(timeout_s or PATIENCE * self._limits.wall_s + _GRACE_S)
+        if not self._awaited(PATIENCE * self._limits.wall_s + _GRACE_S):
+            raise Silent("the box fell silent in a test")
+        answer = self._receive()
         if answer is None:
-            raise BoxLost("the box ended or fell silent in a test")
+            raise BoxLost("the box ended in a test")
         if self._server.group is not None and self._server.group.overrun():
             answer["killed"] = "memory"
         return answer
@@ -237,9 +253,10 @@ class Box:
                 return False
         return True
 
-    def _receive(self, timeout_s: float) -> dict[str, Any] | None:
+    def _receive(self) -> dict[str, Any] | None:
+        """What the box said, None where it has ended."""
         try:
-            data = self._socket.recv(1 << 16) if self._awaited(timeout_s) else b""
+            data = self._socket.recv(1 << 16)
         except OSError:
             data = b""
         return json.loads(data) if data else None

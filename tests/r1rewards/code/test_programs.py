@@ -1,4 +1,7 @@
-"""Honest, cheating, prying and exhausting programs, each against the reward that it must get."""
+"""Honest, cheating, prying and exhausting programs, each against the reward that it must get.
+
+Those that `needs_a` start processes, or read what only a root of their own can show: tier B refuses them.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,6 @@ TESTS = {
     "asserts": {"asserts": ["assert square(3) == 9", "assert square(7) == 49"]},
 }
 LIMITS = {"time_s": 1, "memory_mb": 256, "procs": 40}
-#: Honest programs that tier B refuses: they start processes, or read what only an own root can show.
-NEEDS_A = frozenset({
-    "dev-stdin", "fork-and-wait", "fork-child-prints", "multiprocessing", "process-pool", "subprocess-python",
-    "child-left-behind", "proc-self", "other-processes", "read-host-folders", "set-uid-and-capabilities",
-    "read-the-projects-own-code", "a-shell-that-reckons", "children-read-what-they-share", "forkserver-pool",
-    "names-of-the-hosts-control-groups", "new-namespaces-by-clone", "signals-to-host-processes",
-    "kill-process-1",
-})  # fmt: skip
 
 
 def cases() -> list[Any]:
@@ -43,7 +38,7 @@ def test_reward_of(program: dict[str, Any]) -> None:
     tier, _ = POOL.best_tier()
     if tier == "C":
         pytest.skip("no safe sandbox on this machine")
-    if tier == "B" and program["name"] in NEEDS_A:
+    if tier == "B" and program.get("needs_a"):
         pytest.skip("needs tier A, this machine has B")
     verdict = code.check(program["source"], TESTS[program.get("tests", "stdin")], limits=LIMITS)
     assert verdict.status == "value", verdict
