@@ -82,7 +82,7 @@ bench-env:
 	.bench-env/bin/python -m pip install -q --no-deps verl==0.9.1 text-dedup==0.4.0
 	.bench-env/bin/python -m pip install -q math-verify==0.9.0 numpy pylatexenc
 	.bench-env/bin/python -m pip install -q datatrove==0.10.1 spacy \
-		bitarray click click-option-group datasets ftfy psutil regex scipy xxhash
+		bitarray click click-option-group datasets ftfy orjson psutil regex scipy tokenizers xxhash
 
 clean:
 	rm -rf $(VENV) .bench-env .backends build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

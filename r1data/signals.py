@@ -132,7 +132,7 @@ def _language_share(text: str, sample: Sample) -> float | None:
     target = sample.language or language.language_of(question)
     if target is None:
         return None
-    found = language.share(text, target, prompt=question)
+    found = language.share(text, target, prompt=question, repeated=False)
     return found.target / found.words if found.words >= language.MIN_WORDS else None
 
 

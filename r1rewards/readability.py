@@ -187,7 +187,7 @@ def mixed_languages(text: str, target: str | None = None) -> float | None:
     wanted = target or language.language_of(text)
     if wanted is None:
         return None
-    found = language.share(text, wanted)
+    found = language.share(text, wanted, repeated=False)
     return 1.0 - found.target / found.words if found.words >= language.MIN_WORDS else None
 
 

@@ -30,9 +30,9 @@ from r1train.work import Work, count
 # products, the share that is left where a step has a few hundred tokens only; and how many times what the
 # products of a token write is written in all: by attention, norms, activations, softmax and sampling.
 GENERATION = 0.6
-GENERATION_PASSES = 3.0
-SCORING_PASSES = 1.2
-TRAINING_PASSES = 6.0
+GENERATION_PASSES = 9.5
+SCORING_PASSES = 5.0
+TRAINING_PASSES = 23.0
 # What costs the same whatever the model. The starts: measured there. A step of the engine and one of the
 # optimiser: what they take in recipes/tiny, whose million parameters cost next to nothing.
 ENGINE_START_S = 13.0

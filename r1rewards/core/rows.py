@@ -106,7 +106,7 @@ def check_problem(row: Mapping[str, Any], where: str) -> Problem:
         "reference": check_reference(task, row.get("reference"), where),
         "language": str(row.get("language") or ""),
         "source": str(row.get("source") or ""),
-        "meta": dict(row.get("meta") or {}),
+        "meta": _object(row, where, "meta"),
     }
     if row.get("thinking"):
         problem["thinking"] = str(row["thinking"])
@@ -116,14 +116,7 @@ def check_problem(row: Mapping[str, Any], where: str) -> Problem:
 def check_reference(task: str, reference: Any, where: str) -> Any:
     """The reference in the form its task wants: an object for code and puzzle, text for math and choice."""
     if task in OBJECT_TASKS:
-        if isinstance(reference, str):
-            try:
-                reference = json.loads(reference)
-            except ValueError:
-                raise UserError(f"{where}: the reference of a {task} problem must be a JSON object") from None
-        if not isinstance(reference, dict):
-            raise UserError(f"{where}: the reference of a {task} problem must be a JSON object")
-        return reference
+        return _as_object(reference, f"{where}: the reference of a {task} problem")
     if task in ("math", "choice") and (reference is None or str(reference).strip() == ""):
         raise UserError(f"{where}: a {task} problem needs a reference answer")
     if isinstance(reference, int | float) and not isinstance(reference, bool):
@@ -134,7 +127,7 @@ def check_reference(task: str, reference: Any, where: str) -> Any:
 def check_response(row: Mapping[str, Any], where: str) -> Response:
     """The row as a response; `where` leads the sentence when it is not one."""
     _require(row, where, "problem_id", "text")
-    sampling = dict(row.get("sampling") or {})
+    sampling = _object(row, where, "sampling")
     sample, model = int(row.get("sample") or 0), str(row.get("model") or "")
     problem_id = str(row["problem_id"])
     return {
@@ -147,6 +140,22 @@ def check_response(row: Mapping[str, Any], where: str) -> Response:
         "model": model,
         "sampling": sampling,
     }
+
+
+def _object(row: Mapping[str, Any], where: str, key: str) -> dict[str, Any]:
+    return _as_object(row.get(key) or {}, f"{where}: {key!r}")
+
+
+def _as_object(value: Any, what: str) -> dict[str, Any]:
+    """The object, or the one in this text: other tools pass our Parquet on with objects as text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise UserError(f"{what} must be a JSON object") from None
+    if not isinstance(value, Mapping):
+        raise UserError(f"{what} must be a JSON object")
+    return dict(value)
 
 
 def _require(row: Mapping[str, Any], where: str, *keys: str) -> None:

@@ -126,13 +126,22 @@ class Profiles:
     def word_scores(self, words: Sequence[str]) -> NDArray[np.float32]:
         """The log-likelihood of each word, in lower case, in each language (column)."""
         known = self._known
-        different = dict.fromkeys(words)
-        if unknown := [word for word in different if word not in known]:
-            if len(known) + len(unknown) > self._REMEMBERED:
-                known, unknown = {}, list(different)
-                self._known = known
-            known.update(zip(unknown, map(bytes, self._read(unknown)), strict=True))
-        return np.frombuffer(b"".join([known[word] for word in words]), np.float32).reshape(len(words), -1)
+        try:
+            rows = [known[word] for word in words]
+        except KeyError:
+            known = self._remember(words)
+            rows = [known[word] for word in words]
+        return np.frombuffer(b"".join(rows), np.float32).reshape(len(words), -1)
+
+    def _remember(self, words: Sequence[str]) -> dict[str, bytes]:
+        """What is known of words, these among them."""
+        known, different = self._known, dict.fromkeys(words)
+        unknown = [word for word in different if word not in known]
+        if len(known) + len(unknown) > self._REMEMBERED:
+            known, unknown = {}, list(different)
+        known.update(zip(unknown, map(bytes, self._read(unknown)), strict=True))
+        self._known = known
+        return known
 
     def _read(self, words: Sequence[str]) -> NDArray[np.float32]:
         """`word_scores`, worked out from the letters."""

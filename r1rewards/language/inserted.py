@@ -58,7 +58,7 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
     profiles = detector_named("profiles")
     assert isinstance(profiles, Profiles)
     scores = profiles.word_scores(lowered)
-    says = scores[:, [LATIN_LANGUAGES.index(code) for code in others]].astype(np.float64)
+    says = scores[:, [LATIN_LANGUAGES.index(code) for code in others]]
     says = np.minimum(np.maximum(says - scores[:, [LATIN_LANGUAGES.index(language)]], -_MOST), _MOST)
     known = languages_of_function_words()
     column = {code: at for at, code in enumerate(others)}
@@ -69,8 +69,8 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
         says[cells] = np.maximum(says[cells], _SURE)
     says[[row for row, codes in found if language in codes]] = _OWN
     says[[word[0].isupper() for word in counts]] -= _CAPITAL
-    weight = np.fromiter(counts.values(), np.float64, len(counts))
-    foreign, gain = _fit(says / _OVERCOUNT, weight)
+    weight = np.fromiter(counts.values(), np.float32, len(counts))
+    foreign, gain = _fit(says / np.float32(_OVERCOUNT), weight)
     best = int(gain.argmax())
     if gain[best] < _GAIN + _GAIN_OF_WORD * len(said):
         return None
@@ -80,15 +80,15 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
 
 
 def _fit(
-    says: NDArray[np.float64], weight: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    says: NDArray[np.float32], weight: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """For each word (row) and other language (column) the chance that it is in it, and the gain of each.
 
     The share of the other language is fitted by expectation maximization, from a small one upwards; `weight`
     is how often each word stands in the text.
     """
     odds = np.exp(says)
-    share = np.full(says.shape[1], 0.03)
+    share = np.full(says.shape[1], 0.03, np.float32)
     part = weight / weight.sum()
     for _ in range(8):
         chance = share * odds

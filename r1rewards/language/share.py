@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,7 +43,8 @@ class Share:
     target    words of the language asked for
     other     words of any other, by writing system or language
     neutral   words that belong to none: variables, function names, names copied from the prompt
-    repeated  the share of the text that only repeats the rest, or that its few different words fall short
+    repeated  the share of the text that only repeats the rest, or that its few different words fall short;
+              0 where that was not asked for
     spans     the first words or sentences of other languages
     """
 
@@ -65,12 +65,18 @@ class Share:
 
 
 def share(
-    text: str, target: str, *, prompt: str | None = None, detector: str | Detector = "profiles"
+    text: str,
+    target: str,
+    *,
+    prompt: str | None = None,
+    detector: str | Detector = "profiles",
+    repeated: bool = True,
 ) -> Share:
     """Count the words of a text that are in the target language.
 
     prompt    what was asked: names in it may be copied whatever their language.
     detector  what tells the languages of the Latin alphabet apart: a name of `detect.DETECTORS`, or one.
+    repeated  whether to look for repetition, which takes a fifth of the time.
 
     Raises UserError for a target that neither a writing system nor a detector can tell.
     """
@@ -79,7 +85,8 @@ def share(
         raise UserError(f"the language {target!r} is not known; use one of {', '.join(known_languages())}")
     detector = _resolved(detector)
     words = words_of(prose(normalize(text)))
-    return _count(words, code, _copied(prompt, code, detector) if prompt else frozenset(), detector)
+    copied = _copied(prompt, code, detector) if prompt else frozenset[str]()
+    return _count(words, code, copied, detector, repeated)
 
 
 def _resolved(detector: str | Detector) -> Detector:
@@ -91,7 +98,9 @@ def known_languages() -> list[str]:
     return sorted({*DECIDED, *LATIN_LANGUAGES})
 
 
-def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) -> Share:
+def _count(
+    words: Words, code: str, copied: frozenset[str], detector: Detector, repeated: bool = False
+) -> Share:
     script = resolve_han(words)
     neutral = single_letters(words)
     scripts = DECIDED.get(code)
@@ -121,7 +130,7 @@ def _count(words: Words, code: str, copied: frozenset[str], detector: Detector) 
         float(weight[ours].sum()),
         {name: round(count, 2) for name, count in sorted(other.items()) if count},
         int(neutral.sum()),
-        max(repetition(words), monotony(words)),
+        max(repetition(words), monotony(words)) if repeated else 0.0,
         _spans(words, foreign),
     )
 
@@ -156,11 +165,11 @@ def _latin_sentences(
     ours = np.zeros(len(words), bool)
     if not len(at):
         return ours, {}
-    text = words.text
-    written = [
-        text[begin:end] for begin, end in zip(words.begin[at].tolist(), words.end[at].tolist(), strict=True)
-    ]
-    said = [word.lower() for word in written]
+    places = list(zip(words.begin[at].tolist(), words.end[at].tolist(), strict=True))
+    written = [words.text[begin:end] for begin, end in places]
+    lowered = words.text.lower()  # of another length where one letter becomes two
+    same = len(lowered) == len(words.text)
+    said = [lowered[begin:end] for begin, end in places] if same else [word.lower() for word in written]
     breaks = np.flatnonzero(np.diff(words.sentence[at])) + 1
     spans = list(zip([0, *breaks.tolist()], [*breaks.tolist(), len(at)], strict=True))
     sentences = [dict.fromkeys(said[begin:end]) for begin, end in spans]
@@ -172,26 +181,32 @@ def _latin_sentences(
     found = iter(detector.languages(texts, target))
     languages = [next(found) if yes else None for yes in asked]
     _from_neighbours(languages)
-    spoken: list[str] = []
-    for name, (begin, end) in zip(languages, spans, strict=True):
-        spoken += [latin_code(name or target)] * (end - begin)
-    for name in dict.fromkeys(spoken):
+    names = [latin_code(name or target) for name in languages]
+    codes = list(dict.fromkeys([target, *names]))
+    spoken = np.repeat([codes.index(name) for name in names], [end - begin for begin, end in spans])
+    for name in dict.fromkeys(names):
         # Words of the target count also inside a sentence that is mostly in another language.
-        here = [index for index, language in enumerate(spoken) if language == name]
-        inside = inserted([written[index] for index in here], name, None if name == target else target)
+        here = np.flatnonzero(spoken == codes.index(name))
+        some = written if len(here) == len(written) else [written[index] for index in here.tolist()]
+        inside = inserted(some, name, None if name == target else target)
         if inside is not None:
-            for index in inside[1]:
-                spoken[here[index]] = inside[0]
+            spoken[here[inside[1]]] = _index(codes, inside[0])
     # With a capital it is a name: Los Angeles, triangle DE.
     strays = foreign_function_words(target)
     if not strays.keys().isdisjoint(written):
         for index, word in enumerate(written):
-            if word in strays and spoken[index] == target:
-                spoken[index] = strays[word]
-    others = Counter(spoken)
-    del others[target]
-    ours[at] = [language == target for language in spoken] if others else True
-    return ours, others
+            if word in strays and spoken[index] == 0:
+                spoken[index] = _index(codes, strays[word])
+    ours[at] = spoken == 0
+    counts = np.bincount(spoken, minlength=len(codes)).tolist()
+    return ours, {code: count for code, count in zip(codes[1:], counts[1:], strict=True) if count}
+
+
+def _index(codes: list[str], code: str) -> int:
+    """The place of a code in the list, at its end if it is new."""
+    if code not in codes:
+        codes.append(code)
+    return codes.index(code)
 
 
 def _from_neighbours(languages: list[str | None]) -> None:

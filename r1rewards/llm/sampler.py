@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-#: How many of the likeliest words are tried for a nucleus before the whole vocabulary is sorted.
-SHORTLIST = 256
+#: How many of the likeliest words are tried for a nucleus, and how many times more where it is larger.
+SHORTLIST, MORE = 64, 16
+#: Rows that are worked on at a time: 8 x 49,152 probabilities in float32 are 1.5 MB, which a cache holds.
+SLICE = 8
 
 
 def install() -> None:
@@ -39,29 +41,48 @@ def draw(logits: Any, generators: dict[int, Any], top_p: Any | None) -> Any:
     import torch
 
     uniform = torch.stack([torch.rand(1, generator=generators[row]) for row in range(logits.shape[0])])
-    probabilities = logits.softmax(dim=-1, dtype=torch.float32)
     if top_p is None:
-        return _invert(probabilities, uniform)
-    mass, words = probabilities.topk(min(SHORTLIST, probabilities.shape[-1]), dim=-1)
-    drawn = _nucleus(mass, words, uniform, top_p)
-    # what a row gets must not depend on the rows beside it: each goes the way of its own top_p and logits
+        return _from_all(logits, uniform)
     whole = top_p >= 1
-    wide = ~whole & (mass.sum(-1) < top_p)  # its nucleus is larger than the shortlist
-    if bool(whole.any()):
-        drawn[whole] = _invert(probabilities[whole], uniform[whole])
-    if bool(wide.any()):
-        mass, words = probabilities[wide].sort(dim=-1, descending=True)
-        drawn[wide] = _nucleus(mass, words, uniform[wide], top_p[wide])
+    if not bool(whole.any()):
+        return _from_nucleus(logits, uniform, top_p)
+    # what a row gets must not depend on the rows beside it: each goes the way of its own top_p
+    drawn = torch.empty(len(logits), dtype=torch.long)
+    drawn[whole] = _from_all(logits[whole], uniform[whole])
+    drawn[~whole] = _from_nucleus(logits[~whole], uniform[~whole], top_p[~whole])
     return drawn
 
 
-def _nucleus(mass: Any, words: Any, uniform: Any, top_p: Any) -> Any:
-    """A word out of the fewest that have a mass of `top_p` together; `mass` falls along a row."""
+def _from_nucleus(logits: Any, uniform: Any, top_p: Any, size: int = SHORTLIST) -> Any:
+    """A word out of the fewest with a mass of `top_p` together, looked for among the `size` likeliest."""
+    import torch
+
+    words = logits.topk(min(size, logits.shape[-1]), dim=-1).indices
+    parts = zip(logits.split(SLICE), words.split(SLICE), strict=True)
+    mass = torch.cat([_probabilities(part).gather(-1, chosen) for part, chosen in parts])
     inside = mass.cumsum(-1) - mass < top_p[:, None]
     # by number, as without a nucleus: models that are alike then draw the same word with the same random
     # number, where the order of likelihood would change with the least difference between two likely words
     words, order = words.sort(-1)
-    return words.gather(-1, _invert((mass * inside).gather(-1, order), uniform)[:, None]).squeeze(-1)
+    drawn = words.gather(-1, _invert((mass * inside).gather(-1, order), uniform)[:, None]).squeeze(-1)
+    wide = mass.sum(-1) < top_p
+    if size < logits.shape[-1] and bool(wide.any()):
+        drawn[wide] = _from_nucleus(logits[wide], uniform[wide], top_p[wide], size * MORE)
+    return drawn
+
+
+def _probabilities(logits: Any) -> Any:
+    import torch
+
+    return logits.softmax(dim=-1, dtype=torch.float32)
+
+
+def _from_all(logits: Any, uniform: Any) -> Any:
+    """A word out of all of the vocabulary."""
+    import torch
+
+    parts = zip(logits.split(SLICE), uniform.split(SLICE), strict=True)
+    return torch.cat([_invert(_probabilities(part), numbers) for part, numbers in parts])
 
 
 def _invert(weights: Any, uniform: Any) -> Any:

@@ -17,6 +17,10 @@ from r1train.report.headline import checked_domains, number
 from r1train.report.paper import BENCHMARKS, PAPER_STAGES
 from r1train.report.run import Ledger, Run, Stage, Training
 
+#: Endings of metrics that are no means, and the metrics of the sum, which "Reward" shows.
+_UNDECIDED = ("/abstained", "/errors")
+_NOT_MEANS = ("/std", "/min", "/max", "_min", "_max", *_UNDECIDED)
+_TOTALS = frozenset({"rewards/total", "rewards/total/mean", "rewards/without_total"})
 #: Points of one curve; longer ones are averaged in equal bins.
 POINTS = 1000
 
@@ -34,13 +38,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Panel:
-    """Which metrics a chart shows: by name, or all that begin with a prefix that ends in a slash."""
+    """Which metrics a chart shows: by name, or all that begin with a prefix that ends in a slash.
+
+    undecided  of a prefix only the shares of rows without a value, where there are any; else all but those
+    """
 
     title: str
     metric: str
     note: str
     format: str = ""
     spread: str = ""
+    undecided: bool = False
 
 
 PANELS = (
@@ -51,6 +59,13 @@ PANELS = (
         spread="reward_std",
     ),
     Panel("Reward by part", "rewards/", "Mean of each component before weighting."),
+    Panel(
+        "Without a value",
+        "rewards/",
+        "Share of the rows that a reward left undecided.",
+        ".1%",
+        undecided=True,
+    ),
     Panel("KL to the reference", "kl", "Falls to 0 where the reference is replaced."),
     Panel("Entropy", "entropy", "Near 0 the policy no longer explores."),
     Panel("Response length", "completions/mean_length", "Mean tokens of a rollout."),
@@ -86,8 +101,9 @@ def curves(training: Training) -> list[Figure]:
         if traces:
             layout: dict[str, Any] = {
                 "xaxis": {"title": {"text": "step"}},
-                "yaxis": {"tickformat": panel.format, "exponentformat": "power"},
-                "showlegend": len(names) > 1,
+                "yaxis": {"tickformat": panel.format, "exponentformat": "power"}
+                | ({"rangemode": "nonnegative"} if panel.format else {}),
+                "showlegend": panel.metric.endswith("/"),
                 "hovermode": "x unified",
                 "shapes": list(_segment_lines(training.metrics)),
             }
@@ -98,8 +114,12 @@ def curves(training: Training) -> list[Figure]:
 def _names(panel: Panel, metrics: Sequence[Mapping[str, Any]]) -> list[str]:
     if not panel.metric.endswith("/"):
         return [panel.metric]
-    found = {name for line in metrics for name in line if name.startswith(panel.metric)}
-    return sorted(name for name in found if not name.endswith(("/std", "/min", "/max", "_min", "_max")))
+    found = sorted({name for line in metrics for name in line if name.startswith(panel.metric)})
+    if panel.undecided:
+        return [
+            name for name in found if name.endswith(_UNDECIDED) and any(line.get(name) for line in metrics)
+        ]
+    return [name for name in found if not name.endswith(_NOT_MEANS) and name not in _TOTALS]
 
 
 def _curve(

@@ -212,19 +212,24 @@ def one_line_per_step(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Metrics in the order of training, each step once, counted on over segments.
 
     A resumed training repeats the steps since its checkpoint; the last line of a step is the one that counts.
-    A trainer that counts from 1 in every segment is counted on from where the segment before ended.
+    A trainer that counts from 1 in every segment is counted on from where the segment before ended. `tokens`,
+    those of the step, come from `num_tokens`, all that the trainer has seen since it began.
     """
     last: dict[tuple[int, int], dict[str, Any]] = {}
     for line in metrics:
         if isinstance(line.get("step"), int):
             last[int(line.get("segment") or 0), line["step"]] = line
     out: list[dict[str, Any]] = []
-    offset, segment = 0, None
+    offset, segment, before = 0, None, 0.0
     for key in sorted(last):
         if key[0] != segment:
             segment, reached = key[0], out[-1]["step"] if out else 0
             offset = reached if key[1] <= reached else 0
         out.append(last[key] | {"step": key[1] + offset, "segment": key[0]})
+        seen = out[-1].get("num_tokens")
+        if isinstance(seen, int | float):
+            out[-1]["tokens"] = seen - before if seen >= before else seen
+            before = seen
     return out
 
 

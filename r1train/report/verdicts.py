@@ -44,7 +44,7 @@ def _alike(reasons: Counter[str]) -> list[tuple[str, int]]:
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for reason, n in reasons.items():
-        masked = re.sub(r"\d+", "0", reason)
+        masked = re.sub(r"\d[\d.,]*", "0", reason)
         counts[masked] += n
         examples.setdefault(masked, reason)
     return [(examples[masked], n) for masked, n in counts.most_common(REASONS)]

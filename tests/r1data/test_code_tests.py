@@ -19,7 +19,7 @@ from tests.r1data.test_model_steps import Scripted
 from tests.r1rewards.llm.test_endpoint import serving
 
 pytestmark = pytest.mark.skipif(
-    "code.server.POOL.best_tier()[0] == 'C'",
+    "code.pool.POOL.best_tier()[0] == 'C'",
     reason="no safe sandbox on this machine",
 )
 

@@ -119,6 +119,10 @@ def grpo_metrics(steps: int, dice: random.Random) -> list[dict[str, Any]]:
                 "rewards/math": 0.1 + 0.5 * level + dice.gauss(0, 0.05),
                 "rewards/format": 0.3 + 0.68 * level,
                 "rewards/language": 0.93 + dice.gauss(0, 0.01),
+                "rewards/language/abstained": 0.125 if step % 9 == 0 else 0.0,
+                "rewards/math/errors": 0.0,
+                "rewards/total": 2.0,
+                "rewards/without_total": 0.0,
                 "kl": 0.002 * (step % (steps // 2)) + 0.0005,
                 "entropy": 0.9 - 0.4 * level,
                 "completions/mean_length": 60 + step / 2 + dice.gauss(0, 3),
@@ -129,7 +133,7 @@ def grpo_metrics(steps: int, dice: random.Random) -> list[dict[str, Any]]:
                 "clip_ratio/low_mean": 0.0,
                 "clip_ratio/high_mean": 0.001 * dice.random(),
                 "seconds": 19 + dice.random() * 4,
-                "tokens": 64 * 70 + dice.randrange(400),
+                "num_tokens": 4500.0 * (step if step <= steps // 2 else step - steps // 2),
             }
         )
     return lines

@@ -20,6 +20,7 @@ def page(browser: Any, run: Path, request: pytest.FixtureRequest) -> Iterator[An
     context = browser.new_context(
         color_scheme=request.param, viewport={"width": 1300, "height": 900}, offline=True
     )
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))

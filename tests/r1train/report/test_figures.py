@@ -49,6 +49,8 @@ def test_parts_have_a_line_each_and_segments_are_parted(run: Path) -> None:
     parts = figures["Reward by part"]
     assert [trace["name"] for trace in parts.traces] == ["format", "language", "math"]
     assert [trace["tone"] for trace in parts.traces] == [0, 1, 2]
+    assert [trace["name"] for trace in figures["Without a value"].traces] == ["language/abstained"]
+    assert set(figures["Tokens per step"].traces[0]["y"]) == {4500.0}
     assert [shape["x0"] for shape in parts.layout["shapes"]] == [20.5]
 
 

@@ -69,6 +69,7 @@ def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator
     """A page that may ask only this server, and complain of nothing."""
     problems: list[str] = []
     context = browser.new_context(color_scheme=request.param, viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.on("console", lambda message: problems.append(message.text))
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -117,9 +118,10 @@ def test_the_list_goes_on_as_one_scrolls(page: Any) -> None:
     changes(page, lambda: page.select_option("[name=place]", "2-reasoning-rl/train"))
     rows = page.locator("#list a.row")
     assert rows.count() <= 120
-    for _ in range(6):
+    for _ in range(4):
+        before = rows.count()
         page.evaluate("document.querySelector('aside').scrollBy(0, 1e6)")
-        page.wait_for_timeout(150)
+        rows.nth(before).wait_for(state="attached")
     assert rows.count() > 240
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
