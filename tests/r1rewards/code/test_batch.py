@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from r1rewards import code
-from r1rewards.code.pool import POOL
+from r1rewards.code import probe
+from r1rewards.code.limits import Limits
+from r1rewards.code.pool import POOL, Pool
+from r1rewards.code.server import BoxLost
 from r1rewards.code.zygote import APART
 
 SQUARES = {"tests": [{"input": str(n), "output": str(n * n)} for n in (2, 3, 4)]}
@@ -22,6 +25,22 @@ FOR_EVER = "import time\ntime.sleep(1000)"
 PATIENT = {"time_s": 500, "program_s": 900}
 
 pytestmark = pytest.mark.skipif("POOL.best_tier()[0] == 'C'", reason="no safe sandbox on this machine")
+
+
+def test_a_self_test_that_cannot_be_finished_lowers_no_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that was too busy a moment ago is not taken for one that can hold less."""
+    pool, (tier, _) = Pool(), POOL.best_tier()
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "_PROBE", "import time\ntime.sleep(1000)")
+        patch.setattr(probe, "Limits", lambda: Limits(time_s=0.5))
+        with pytest.raises(BoxLost, match="too busy"):
+            pool.fault(tier)
+        patch.setattr(POOL, "_faults", {})
+        verdict = code.check(SQUARE, SQUARES)
+        assert (verdict.status, verdict.value) == ("error", None) and "too busy" in verdict.reason
+    assert pool.fault(tier) is None
+    assert code.check(SQUARE, SQUARES).value == 1
+    pool.close()
 
 
 def test_order_is_kept() -> None:
