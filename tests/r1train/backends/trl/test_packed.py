@@ -75,8 +75,11 @@ def test_packed_equals_plain(model: Any, pairs: list[Pair], temperature: float) 
     torch.testing.assert_close(packed, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(entropies, expected_entropies, rtol=1e-4, atol=1e-5)
     assert entropies is not None and not entropies.requires_grad
-    for ours, theirs in zip(gradients(model, packed), gradients(model, expected), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    ours, theirs = gradients(model, packed), gradients(model, expected)
+    # small gradients are what is left of large ones that cancel, and keep the rounding errors of those
+    largest = max(float(gradient.abs().max()) for gradient in theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5 * max(1.0, largest))
 
 
 def test_more_rows_than_a_block_of_attention(model: Any) -> None:
