@@ -11,7 +11,8 @@ answer is right; it costs the same. A reply that is out of form is not asked for
     held     a reply that is held to the judge's JSON schema, as it is by default
 
 vLLM alone gets the very same conversations, and is made to answer each with as many tokens as the judge's
-reply had. It has neither schema, seeds nor record, and knows all requests from the start:
+reply had. It has neither schema nor record, and knows all requests from the start. It takes two turns: one with
+the judge's seed, and one without, for a seed makes vLLM draw each token with a generator of the request's own:
 
     in process   `LLM.chat` in a process of its own, against the judge over `r1rewards.llm.engine`
     served       `vllm serve` asked by a bare asynchronous client that drops the replies, against the judge
@@ -19,8 +20,8 @@ reply had. It has neither schema, seeds nor record, and knows all requests from 
 
 On the CPU all run in bfloat16, eager, with 1 GB of key-value cache. They are loaded once and take turns with
 the whole machine. Each round has rows of its own, and the server forgets its prompts before each turn. Tokens
-a second are those of replies, medians over rounds; a ratio is of the two turns of one round, and the table
-shows their median and their range. It can pass 1, for the engine replaces some of vLLM's CPU kernels.
+a second are those of replies, medians over rounds; a ratio is of two turns of one round, and the table shows
+the median and, to vLLM with seeds, the range. It can pass 1, for the engine replaces some of vLLM's CPU kernels.
 
 The other table is `r1rewards judge` as a command over rows of which every call is in the record already;
 Python's start is part of it.
@@ -68,6 +69,8 @@ from r1train.models import resolve_model  # noqa: E402
 MODEL = "smollm2-135m"
 MAX_LENGTH = 2048
 IN_FLIGHT = 64
+#: Of every request of the judge.
+SEED = 0
 #: Rows before the first round: kernels are chosen, the judge's fixed text is cached.
 WARM_UP = 16
 TEMPLATE = get_template("think-answer")
@@ -75,21 +78,18 @@ TEMPLATE = get_template("think-answer")
 Row = dict[str, Any]
 #: Conversations with the number of tokens of each reply.
 Replies = list[tuple[list[Any], int]]
-#: Answers conversations with so many tokens each; returns how many there were in all, and the seconds.
-Alone = Callable[[Replies], tuple[int, float]]
+#: Answers conversations with so many tokens each, by a seed or by none; returns how many in all, and the seconds.
+Alone = Callable[[Replies, int | None], tuple[int, float]]
 
 
 @dataclass(frozen=True)
 class Round:
-    """What the judge and vLLM alone took for replies of as many tokens."""
+    """What the judge and vLLM alone, with seeds and without, took for replies of as many tokens."""
 
     tokens: int
     judge_s: float
-    alone_s: float
-
-    @property
-    def ratio(self) -> float:
-        return self.alone_s / self.judge_s
+    seeded_s: float
+    seedless_s: float
 
 
 # -- the judge
@@ -133,8 +133,8 @@ def in_process(model: Path, log: Path) -> Iterator[Alone]:
     process.start()
     theirs.close()
 
-    def ask(replies: Replies) -> tuple[int, float]:
-        ours.send(replies)
+    def ask(replies: Replies, seed: int | None) -> tuple[int, float]:
+        ours.send((replies, seed))
         answer: tuple[int, float] = ours.recv()
         return answer
 
@@ -159,9 +159,9 @@ def _chat(pipe: Connection, model: str, log: str) -> None:
     pipe.send("ready")
     with contextlib.suppress(EOFError):
         while True:
-            replies: Replies = pipe.recv()
+            replies, seed = pipe.recv()
             wanted = [
-                SamplingParams(temperature=0.6, top_p=0.95, max_tokens=tokens, ignore_eos=True)
+                SamplingParams(temperature=0.6, top_p=0.95, max_tokens=tokens, ignore_eos=True, seed=seed)
                 for _, tokens in replies
             ]
             began = time.perf_counter()
@@ -212,7 +212,7 @@ def over_http(url: str) -> Alone:
     """The server asked by a client that does nothing else."""
     import aiohttp
 
-    async def ask_all(replies: Replies) -> int:
+    async def ask_all(replies: Replies, seed: int | None) -> int:
         turns = asyncio.Semaphore(IN_FLIGHT)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=IN_FLIGHT), timeout=aiohttp.ClientTimeout(None)
@@ -220,16 +220,16 @@ def over_http(url: str) -> Alone:
 
             async def ask_one(prompt: list[Any], tokens: int) -> int:
                 body = {"model": MODEL, "messages": prompt, "temperature": 0.6, "top_p": 0.95}
-                body |= {"max_tokens": tokens, "ignore_eos": True}
+                body |= {"max_tokens": tokens, "ignore_eos": True, "seed": seed}
                 async with turns, session.post(f"{url}/v1/chat/completions", json=body) as response:
                     response.raise_for_status()
                     return int((await response.json())["usage"]["completion_tokens"])
 
             return sum(await asyncio.gather(*(ask_one(*reply) for reply in replies)))
 
-    def ask(replies: Replies) -> tuple[int, float]:
+    def ask(replies: Replies, seed: int | None) -> tuple[int, float]:
         began = time.perf_counter()
-        return asyncio.run(ask_all(replies)), time.perf_counter() - began
+        return asyncio.run(ask_all(replies, seed)), time.perf_counter() - began
 
     return ask
 
@@ -260,32 +260,39 @@ def throughput(options: argparse.Namespace, folder: Path) -> None:
         for number in range(options.rounds + 1):
             for held in (False, True):
                 rows = made_rows(options.rows if number else WARM_UP, seed=2 * number + held)
-                asking = Asking(None, Sampling(0.6, 0.95, options.tokens, seed=0), 0, held)
+                asking = Asking(None, Sampling(0.6, 0.95, options.tokens, SEED), 0, held)
                 for way, (judging, alone) in ways.items():
                     record = folder / f"{number}-{held}-{way}.jsonl"
                     forget(url)
                     replies, judge_s = judge(rows, judging, record, asking)
-                    forget(url)
-                    tokens, alone_s = alone(replies)
-                    asked = sum(length for _, length in replies)
-                    assert tokens == asked, f"vLLM alone made {tokens} tokens of {asked}"
+                    asked, took = sum(length for _, length in replies), []
+                    for seed in (SEED, None):
+                        forget(url)
+                        tokens, seconds = alone(replies, seed)
+                        assert tokens == asked, f"vLLM alone made {tokens} tokens of {asked}"
+                        took.append(seconds)
                     if number:
-                        found[way, "held" if held else "free"].append(Round(tokens, judge_s, alone_s))
-                    told = f"{tokens} tokens in {judge_s:.1f} s, by vLLM alone in {alone_s:.1f} s"
+                        found[way, "held" if held else "free"].append(Round(asked, judge_s, *took))
+                    told = f"{asked} tokens in {judge_s:.1f} s, by vLLM alone in {took[0]:.1f} s"
+                    told += f", without seeds in {took[1]:.1f} s"
                     print(f"round {number}, {way}, held {held}: {told}", file=sys.stderr, flush=True)
-    header = ["way", "reply", "rows", "tokens", "judge, tokens/s", "vLLM alone, tokens/s", "ratio", "range"]
+    header = ["way", "reply", "rows", "tokens", "judge, tokens/s"]
+    header += ["vLLM alone, tokens/s", "ratio", "range", "without seeds, tokens/s", "ratio"]
     print_table(header, [[*key, options.rows, *line(rounds)] for key, rounds in found.items()])
 
 
 def line(rounds: Sequence[Round]) -> list[Any]:
     """The medians of some rounds."""
-    ratios = [one.ratio for one in rounds]
+    median = statistics.median
+    ratios = [one.seeded_s / one.judge_s for one in rounds]
     return [
-        round(statistics.median(one.tokens for one in rounds)),
-        round(statistics.median(one.tokens / one.judge_s for one in rounds)),
-        round(statistics.median(one.tokens / one.alone_s for one in rounds)),
-        round(statistics.median(ratios), 3),
+        round(median(one.tokens for one in rounds)),
+        round(median(one.tokens / one.judge_s for one in rounds)),
+        round(median(one.tokens / one.seeded_s for one in rounds)),
+        round(median(ratios), 3),
         f"{min(ratios):.3f} to {max(ratios):.3f}",
+        round(median(one.tokens / one.seedless_s for one in rounds)),
+        round(median(one.seedless_s / one.judge_s for one in rounds), 3),
     ]
 
 
