@@ -11,8 +11,8 @@ answer is right; it costs the same. A reply that is out of form is not asked for
     held     a reply that is held to the judge's JSON schema, as it is by default
 
 vLLM alone gets the very same conversations, and is made to answer each with as many tokens as the judge's
-reply had. It has neither schema nor record, and knows all requests from the start. It takes two turns: with the
-judge's seed, and with none, for a seed makes vLLM draw each token with a generator of the request's own.
+reply had. It has neither schema nor record, and knows all requests from the start. It takes two turns, with
+the judge's seed and with none: a seed makes vLLM draw each token with a generator of the request's own.
 
     in process   `LLM.chat` in a process of its own, against the judge over `r1rewards.llm.engine`
     served       `vllm serve` asked by a bare asynchronous client that drops the replies, against the judge
@@ -21,7 +21,8 @@ judge's seed, and with none, for a seed makes vLLM draw each token with a genera
 On the CPU all run in bfloat16, eager, with 1 GB of key-value cache. They are loaded once and take turns with
 the whole machine. Each round has rows of its own, and the server forgets its prompts before each turn. Tokens
 a second are those of replies, medians over rounds; a ratio is of two turns of one round, and the table shows
-the median and, to vLLM with seeds, the range. It can pass 1, for the engine replaces some of vLLM's CPU kernels.
+the median, and the range where both have seeds. It can pass 1, for the engine replaces some of vLLM's CPU
+kernels.
 
 The other table is `r1rewards judge` as a command over rows of which every call is in the record already;
 Python's start is part of it.
@@ -78,7 +79,7 @@ TEMPLATE = get_template("think-answer")
 Row = dict[str, Any]
 #: Conversations with the number of tokens of each reply.
 Replies = list[tuple[list[Any], int]]
-#: Answers conversations with so many tokens each, by a seed or none; returns how many in all, and the seconds.
+#: Answers conversations with so many tokens each, by a seed or none; how many in all, and the seconds.
 Alone = Callable[[Replies, int | None], tuple[int, float]]
 
 
