@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from r1rewards.code import root
 
 TIER = "B+bubblewrap"
+#: Where our own package is seen inside.
+PACKAGE = "/r1rewards"
 
 
 def check(paths: Sequence[str]) -> str:
@@ -33,11 +35,12 @@ def check(paths: Sequence[str]) -> str:
     return program
 
 
-def command(program: str, paths: Sequence[str], size_mb: int) -> list[str]:
+def command(program: str, paths: Sequence[str], size_mb: int, *, package: str = "") -> list[str]:
     """The start of a command line, the end of which runs as process 1 of a small root that holds `paths`.
 
     program  bubblewrap's path
     size_mb  what the working folder may hold, MiB
+    package  the folder that is seen as `PACKAGE`
     """
     line = [
         program, "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL",
@@ -48,6 +51,8 @@ def command(program: str, paths: Sequence[str], size_mb: int) -> list[str]:
     for path in paths:
         if os.path.exists(path):
             line += ["--ro-bind", path, path]
+    if package:
+        line += ["--ro-bind", package, PACKAGE]
     for name in root.DEVICES:
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for name, target in root.LINKS.items():

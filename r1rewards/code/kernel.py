@@ -4,7 +4,7 @@ Every call raises OSError with the kernel's errno; nothing here knows what a pro
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH112
+# ruff: noqa: PTH112, PTH123
 
 from __future__ import annotations
 
@@ -141,6 +141,13 @@ def close_from(first: int) -> None:
 def _prctl(what: str, option: int, *args: int) -> None:
     values = [ctypes.c_ulong(arg) for arg in (*args, 0, 0, 0, 0)[:4]]
     _checked(_libc.prctl(option, *values), what)
+
+
+def set_title(title: bytes) -> None:
+    """Show `title` as this process' command line, and nothing of the true one, as far as that is long."""
+    with open("/proc/self/stat") as file:
+        begin, end = map(int, file.read().rpartition(")")[2].split()[45:47])  # arg_start and arg_end
+    ctypes.memmove(begin, title[: end - begin - 1].ljust(end - begin, b"\0"), end - begin)
 
 
 def die_with_parent() -> None:

@@ -83,17 +83,19 @@ class Server:
             "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         }  # fmt: skip
+        package = os.open(zygote.PACKAGE, os.O_PATH)
         with theirs:
             self._process = subprocess.Popen(
-                zygote.command(theirs.fileno()),
+                zygote.command(theirs.fileno(), package),
                 env=environment,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), package],
                 start_new_session=True,
             )
+        os.close(package)
         config = {
             "tier": tier,
             "paths": kind.paths,

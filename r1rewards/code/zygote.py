@@ -29,10 +29,10 @@ _STACK = 256 << 20
 _MAX_FDS = 3
 #: Tiers with namespaces, in which a box is process 1 and programs may start processes.
 APART = ("A", bubblewrap.TIER)
-_PACKAGES = {
-    "r1rewards": os.path.dirname(os.path.dirname(__file__)),
-    "r1rewards.code": os.path.dirname(__file__),
-}
+#: Our package; a server knows it by a descriptor only, for what it holds its programs can see.
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
+#: What `ps` shows of a server in place of its command line.
+_TITLE = b"r1rewards zygote"
 
 
 def main(control_fd: int, parent: int) -> None:
@@ -67,7 +67,6 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
     """Leave the host as far as the tier says, and warm up; what holds here goes to the controller."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.umask(0o022)
-    sys.executable = os.path.realpath(sys.executable)  # a virtual environment's link is not inside
     tier = config["tier"]
     features = {
         "tier": tier,
@@ -84,7 +83,8 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
         if os.getuid() == 0:
             root.give_up_root()
             root.check_readable()
-        return features | {"bubblewrap": bubblewrap.check(config["paths"])}
+        wrapper = bubblewrap.check(config["paths"])
+        return features | {"bubblewrap": wrapper, "package": os.path.realpath(PACKAGE)}
     elif tier == "B" and features["landlock"] < 1:
         raise OSError("this kernel has no Landlock")
     kernel.drop_bounding_set()
@@ -96,6 +96,7 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _warm_up() -> None:
+    kernel.set_title(_TITLE)
     box.warm_up()
     gc.collect()
     gc.freeze()
@@ -150,9 +151,9 @@ def _wrap(features: dict[str, Any], count: int) -> None:
     for fd in range(box.CONTROL, box.CONTROL + count):
         os.set_inheritable(fd, True)
     size_mb = json.loads(box.read_all(box.JOB))["limits"]["output_mb"]
-    paths = [*features["paths"], _PACKAGES["r1rewards"]]
-    line = bubblewrap.command(features.pop("bubblewrap"), paths, size_mb)
-    os.execv(line[0], [*line, *_python(f"zygote.inside({features!r}, {count})")])
+    program, package = features.pop("bubblewrap"), features.pop("package")
+    line = bubblewrap.command(program, features["paths"], size_mb, package=package)
+    os.execv(line[0], [*line, *_python(bubblewrap.PACKAGE, f"zygote.inside({features!r}, {count})")])
 
 
 def inside(features: dict[str, Any], count: int) -> None:
@@ -166,17 +167,18 @@ def inside(features: dict[str, Any], count: int) -> None:
     os._exit(70)
 
 
-def command(control_fd: int) -> list[str]:
-    """The command line that starts a server whose socket is the inherited `control_fd`."""
-    return _python(f"zygote.main({control_fd},{os.getpid()})")
+def command(control_fd: int, package_fd: int) -> list[str]:
+    """The command line that starts a server, which inherits its socket and a handle on `PACKAGE`."""
+    return _python(f"/proc/self/fd/{package_fd}", f"zygote.main({control_fd},{os.getpid()})")
 
 
-def _python(call: str) -> list[str]:
+def _python(package: str, call: str) -> list[str]:
     # The packages are stubs there: their own `__init__` imports more than a server needs.
     start = (
         "import sys,types\n"
-        f"for name,path in {_PACKAGES!r}.items():\n"
+        f"for name,path in ('r1rewards','{package}'),('r1rewards.code','{package}/code'):\n"
         " module=sys.modules[name]=types.ModuleType(name); module.__path__=[path]\n"
         "from r1rewards.code import zygote\n" + call
     )
-    return [sys.executable, "-I", "-S", "-X", "utf8", "-W", "ignore", "-c", start]
+    # Not by a virtual environment's link, which is not inside either and tells where it lies.
+    return [os.path.realpath(sys.executable), "-I", "-S", "-X", "utf8", "-W", "ignore", "-c", start]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,32 @@ def test_an_environment_below_tmp_is_seen(monkeypatch: pytest.MonkeyPatch, tier:
             assert status(f"open({str(package / 'x')!r}, 'w')\n{program}", tier) == "runtime"
         finally:
             POOL.close()
+
+
+_LOOK = """
+import glob, os, sys
+said = [repr(vars(module)) for module in list(sys.modules.values())]
+said += [sys.executable, *sys.path, sys.prefix, sys.exec_prefix, *sys.orig_argv]
+said.append(repr(sys.path_importer_cache))
+for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):
+    try:
+        said.append(open(path).read())
+    except OSError:
+        pass
+frame = sys._getframe()
+while frame := frame.f_back:
+    said += [repr(part) for part in (frame.f_code, frame.f_code.co_consts, frame.f_locals, frame.f_globals)]
+hidden = [text[::-1] for text in HIDDEN]
+print(int(input()) ** 2 if not [text for text in said for secret in hidden if secret in text] else 'told')
+"""
+
+
+def test_a_program_is_not_told_where_it_is_on_the_host(tier: str) -> None:
+    """Neither by command lines nor by what the sandbox has left in the program's own process."""
+    hidden = {str(Path(code.__file__).parents[1])}
+    if Path(sys.executable).is_symlink():
+        hidden.add(sys.executable)
+    assert status(_LOOK.replace("HIDDEN", repr([path[::-1] for path in hidden])), tier) == "ok"
 
 
 def test_a_tier_that_does_not_hold_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
