@@ -25,7 +25,7 @@ def run_asserts(task: Task) -> list[TestResult]:
     if task.reference.get("mode") == "in-process":
         return _in_process(task, setup, asserts)
     results: list[TestResult] = []
-    tester_flavour = "numpy" if NUMPY.search("\n".join([task.program, setup, *asserts])) else "python"
+    tester_flavour = "numpy" if NUMPY.search("\n".join([task.program, setup, *asserts])) else "asserts"
     with borrowed(task.flavour, task.tier) as server, borrowed(tester_flavour, task.tier) as test_server:
         while len(results) < len(asserts):
             rest = {"setup": setup, "asserts": list(asserts[len(results) :]), "stop": not task.partial}

@@ -9,21 +9,23 @@ inside, compiles, and then for each test forks a child, watches it, and kills wh
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
+import _socket
 import contextlib
-import fcntl
-import json
+import marshal
 import os
 import resource
 import select
-import signal
-import socket
 import stat
 import time
-from collections.abc import Callable
-from typing import Any
 
-from r1rewards.code import in_process, kernel, python_program, root, seccomp, served, tester
+from r1rewards.code import kernel, python_program, root, seccomp
 from r1rewards.code.meter import Meter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 #: Descriptors of a box: its socket, its job, and the compiled program if there is one.
 CONTROL, JOB, PROGRAM = 3, 4, 5
@@ -31,6 +33,10 @@ CONTROL, JOB, PROGRAM = 3, 4, 5
 BINARY = "{program}"
 _TICK_MS = 20
 _MIB = 1 << 20
+_MAX_FILES = 256
+_WALL = 0x40000000  # wait for children of every kind
+#: What a box says once the program is compiled; anything else is what the compiler said.
+READY = b"ready"
 #: Address space that an interpreter takes beside the program's own memory, and what a thread's stack does.
 _ADDRESSES_MB, _STACK_MB = 768, 16
 _FILTER = b""
@@ -43,29 +49,36 @@ def warm_up() -> None:
     global _FILTER
     _FILTER = seccomp.build()
     kernel.keep_heaps_few()
+    python_program.settle()
+    for _ in range(python_program.REHEARSALS):
+        kernel.set_dumpable(True)
+        Meter(os.getpid(), {"limits": {}, "role": "program"}, alone=True).spent_s()
 
 
 def main(features: dict[str, Any]) -> None:
     """Run the job: enter, compile, then one test for each message until the controller hangs up."""
-    control = socket.socket(fileno=CONTROL)
-    job = json.loads(read_all(JOB))
+    control = _socket.socket(fileno=CONTROL)
+    job = marshal.loads(read_all(JOB))
     os.close(JOB)
     _enter(job, features)
     try:
         prepared = _prepare(job)
     except Exception as error:  # noqa: BLE001 - whatever the compiler says of a hostile text is the program's
-        control.send(json.dumps({"compile": f"{type(error).__name__}: {error}"[:2000]}).encode())
+        control.send(f"{type(error).__name__}: {error}"[:2000].encode(errors="replace"))
         control.recv(1)  # whatever the controller has sent meanwhile: it must not find the box gone
         return
-    control.send(b'{"ready": true}')
+    control.send(READY)
+    before = _scratch(job)
     while True:
-        data, fds, _, _ = socket.recv_fds(control, 1 << 16, 6)
+        data, fds = kernel.receive(control, 1, 6)
         if not data:
             return
         outcome = _run(prepared, job, fds, control, features)
         if outcome is None:
             return
-        control.send(json.dumps(outcome).encode())
+        after = _scratch(job)
+        control.send(f"{outcome} {after != before:d}".encode())
+        before = after
 
 
 def read_all(fd: int) -> bytes:
@@ -135,20 +148,19 @@ def _cover(folder: str, options: str) -> None:
         os.close(handle)
 
 
-def _rules(features: dict[str, Any], scratch: str) -> list[kernel.PathRule]:
-    scratched = kernel.PathRule(scratch, kernel.SCRATCH | kernel.EXECUTE)
+def _rules(features: dict[str, Any], scratch: str) -> list[tuple[str, int]]:
+    scratched = (scratch, kernel.SCRATCH | kernel.EXECUTE)
     writable = kernel.READ_FILE | kernel.WRITE_FILE
     if features["apart"]:
-        seen = kernel.PathRule("/", kernel.READ | kernel.EXECUTE)
-        return [seen, kernel.PathRule("/dev", writable), scratched]
-    rules = [kernel.PathRule(path, kernel.READ | kernel.EXECUTE) for path in features["paths"]]
-    rules += [kernel.PathRule(f"/dev/{name}", writable) for name in root.DEVICES]
-    return [rule for rule in rules if os.path.exists(rule.path)] + [scratched]
+        return [("/", kernel.READ | kernel.EXECUTE), ("/dev", writable), scratched]
+    rules = [(path, kernel.READ | kernel.EXECUTE) for path in features["paths"]]
+    rules += [(f"/dev/{name}", writable) for name in root.DEVICES]
+    return [(path, rights) for path, rights in rules if os.path.exists(path)] + [scratched]
 
 
 def _set_limits(limits: dict[str, Any]) -> None:
     _put_limit(resource.RLIMIT_CORE, 0)
-    _put_limit(resource.RLIMIT_NOFILE, 256)
+    _put_limit(resource.RLIMIT_NOFILE, _MAX_FILES)
     _put_limit(resource.RLIMIT_NPROC, limits["procs"] + 2)  # the server and this process count as well
     _put_limit(resource.RLIMIT_FSIZE, limits["output_mb"] * _MIB)
     _put_limit(resource.RLIMIT_MEMLOCK, 0)
@@ -166,19 +178,26 @@ def _prepare(job: dict[str, Any]) -> Callable[[], None]:
     """What a child does once it stands in its place."""
     if job["argv"]:
         return lambda: _execute(job["argv"], job["env"])
+    # What only tests of asserts need is loaded by the servers for them.
     if job["role"] == "test":
+        from r1rewards.code import tester
+
         return lambda: tester.run(**job["tests"])
     code = python_program.compiled(job["source"])
     if job["role"] == "serve":
+        from r1rewards.code import served
+
         return lambda: served.serve(code)
     if job["role"] == "in-process":
+        from r1rewards.code import in_process
+
         return lambda: in_process.run(code)
     return lambda: python_program.run(code)
 
 
 def _execute(argv: list[str], env: dict[str, str]) -> None:
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGINT):
+        _signal.signal(number, _signal.SIG_DFL)
     if argv[0] == BINARY:
         os.execve(3, ["./program", *argv[1:]], env)
     os.execve(argv[0], argv, env)
@@ -188,11 +207,10 @@ def _run(
     prepared: Callable[[], None],
     job: dict[str, Any],
     fds: list[int],
-    control: socket.socket,
+    control: _socket.socket,
     features: dict[str, Any],
-) -> dict[str, Any] | None:
-    """One test; None when the controller hung up meanwhile."""
-    before = _scratch(job)
+) -> str | None:
+    """One test, told as `server.Box` reads it; None when the controller hung up meanwhile."""
     # Beside its three streams a child gets what its role needs. Two things stay here: the marks of a
     # served program, and the file that takes what a compiler made.
     marks = fds.pop() if job["role"] == "serve" else None
@@ -221,14 +239,8 @@ def _run(
         os.close(binary)
     if killed == "hung up":
         return None
-    return {
-        "code": os.waitstatus_to_exitcode(status),
-        "killed": killed,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "spent": spent_s,
-        "memory_mb": usage.ru_maxrss // 1024,
-        "dirty": survivors or _scratch(job) != before,
-    }
+    code, cpu_s = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    return f"{code} {killed} {cpu_s} {spent_s} {usage.ru_maxrss // 1024} {survivors:d}"
 
 
 def _first_to_go(program: bool) -> None:
@@ -255,15 +267,19 @@ def _copy(path: str, target: int) -> None:
 
 
 def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any]) -> None:
-    kernel.die_with_parent()
+    if not features["apart"]:  # else it ends with its box, which is process 1
+        kernel.die_with_parent()
+        os.setsid()
     if features["tier"] == "B":
         kernel.seccomp(seccomp.build(pid=os.getpid()))
-    if not features["apart"]:
-        os.setsid()
-    program = [PROGRAM] if job["argv"] and job["argv"][0] == BINARY else []
-    for number, fd in enumerate([fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in (*fds, *program)]):
-        os.dup2(fd, number, inheritable=number < len(fds))
-    kernel.close_from(len(fds) + len(program))  # the socket of this box above all
+    # They came in ascending order and all lie above their places, so none is overwritten before its turn.
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+    kept = len(fds)
+    if job["argv"] and job["argv"][0] == BINARY:
+        os.dup2(PROGRAM, kept, inheritable=False)
+        kept += 1
+    os.closerange(kept, _MAX_FILES)  # the socket of this box above all
     limits = job["limits"]
     seconds = int(limits["time_s"] if job["role"] == "program" else limits["program_s"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -271,7 +287,7 @@ def _become_child(fds: list[int], job: dict[str, Any], features: dict[str, Any])
 
 
 def _watch(
-    pid: int, meter: Meter, control: socket.socket, marks: int | None, features: dict[str, Any]
+    pid: int, meter: Meter, control: _socket.socket, marks: int | None, features: dict[str, Any]
 ) -> str | None:
     """Wait for the child's end; kill it, and say why, when it passes a limit.
 
@@ -294,7 +310,7 @@ def _watch(
             # The controller sends nothing during a test: if there is something to read, it is gone.
             reason = "hung up" if control.fileno() in ready else meter.over()
             if reason is not None:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, _signal.SIGKILL)
                 return reason
             if features["apart"]:
                 _reap_orphans(pid)
@@ -316,12 +332,12 @@ def _kill_all() -> bool:
     """End every process of the namespace but this one; whether there was any."""
     found = False
     while True:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+        try:  # orphans are ours, so there is nobody left where we have no child
+            pid, _ = os.waitpid(-1, os.WNOHANG | _WALL)
         except ChildProcessError:
             return found
         found = True
         if pid == 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, _signal.SIGKILL)
             time.sleep(0.0005)

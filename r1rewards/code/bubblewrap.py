@@ -10,11 +10,13 @@ interpreter of its own, which is not warm: slower by far than tier A, and otherw
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Sequence
 
 from r1rewards.code import root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TIER = "B+bubblewrap"
 #: Where our own package is seen inside.
@@ -23,6 +25,7 @@ PACKAGE = "/r1rewards"
 
 def check(paths: Sequence[str]) -> str:
     """The path of a bubblewrap that works here. Raises OSError that says why there is none."""
+    import shutil
     import subprocess
 
     program = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")

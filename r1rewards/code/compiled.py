@@ -52,7 +52,7 @@ def ready(task: Task, server: Server) -> Iterator[dict[str, Any] | TestResult]:
     for tool, package in language.tools.items():
         if not os.access(tool, os.X_OK):
             raise GraderError(f"{tool} is missing: install the package {package}")
-    if not server.features["apart"]:
+    if not server.apart:
         raise GraderError(f"{language.name} starts processes, which sandbox tier {task.tier} refuses")
     options: dict[str, Any] = {
         "argv": language.run,

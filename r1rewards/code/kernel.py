@@ -8,12 +8,14 @@ Every call raises OSError with the kernel's errno; nothing here knows what a pro
 
 from __future__ import annotations
 
+import _socket
 import ctypes
 import os
-import signal
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a server holds no typing: what it holds, each fork pays for
+    from collections.abc import Sequence
 
 MACHINE = os.uname().machine
 
@@ -48,6 +50,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_KEEPCAPS, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 22, 38, 47
 CAP_SYS_ADMIN = 21
 _SECCOMP_MODE_FILTER = 2
+_SIGKILL, _SIGCHLD = 9, 17  # `signal` makes enumerations of all, which every fork would carry
 _M_ARENA_MAX = -8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -78,9 +81,7 @@ def clone(flags: int) -> int:
     ctypes.pythonapi.PyOS_BeforeFork()
     number = NUMBERS["clone"][_COLUMN[MACHINE]]
     zero = ctypes.c_long(0)
-    pid = _libc_locked.syscall(
-        ctypes.c_long(number), ctypes.c_long(flags | signal.SIGCHLD), zero, zero, zero, zero
-    )
+    pid = _libc_locked.syscall(ctypes.c_long(number), ctypes.c_long(flags | _SIGCHLD), zero, zero, zero, zero)
     if pid == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
     else:
@@ -152,7 +153,7 @@ def set_title(title: bytes) -> None:
 
 def die_with_parent() -> None:
     """Be killed when the thread that started this process ends."""
-    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, _SIGKILL)
 
 
 def set_dumpable(dumpable: bool) -> None:
@@ -197,6 +198,20 @@ def seccomp(program: bytes) -> None:
     )
 
 
+# --- descriptors over a socket: as in `socket`, which is large ----------------------------------------
+
+
+def receive(control: _socket.socket, size: int, count: int) -> tuple[bytes, list[int]]:
+    """A message of at most `size` bytes and the descriptors, at most `count`, that came with it."""
+    data, ancillary, _, _ = control.recvmsg(size, _socket.CMSG_LEN(4 * count))
+    return data, [fd for _, _, part in ancillary for fd in struct.unpack(f"{len(part) // 4}i", part)]
+
+
+def send(control: _socket.socket, data: bytes, fd: int) -> None:
+    """Send a message and a descriptor with it."""
+    control.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack("i", fd))])
+
+
 # --- Landlock -------------------------------------------------------------------------------------
 
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
@@ -208,14 +223,6 @@ _NET_TCP = 0x3
 _SCOPES = 0x3
 
 
-@dataclass(frozen=True, slots=True)
-class PathRule:
-    """A folder or file and the rights that hold in and below it."""
-
-    path: str
-    rights: int
-
-
 def landlock_abi() -> int:
     """The Landlock version of this kernel, 0 where there is none."""
     try:
@@ -224,8 +231,12 @@ def landlock_abi() -> int:
         return 0
 
 
-def landlock(abi: int, rules: Sequence[PathRule], *, scoped: bool = True) -> None:
-    """Forbid every path and TCP port but what `rules` allow; scoped: no signals or sockets to outside."""
+def landlock(abi: int, rules: Sequence[tuple[str, int]], *, scoped: bool = True) -> None:
+    """Forbid every path and TCP port but what `rules` allow.
+
+    rules   folders or files, each with the rights that hold in and below it
+    scoped  no signals or sockets to outside
+    """
     handled = 0x1FFF | (1 << 13 if abi >= 2 else 0) | (1 << 14 if abi >= 3 else 0)
     handled |= _IOCTL_DEV if abi >= 5 else 0
     attributes = struct.pack(
@@ -234,11 +245,11 @@ def landlock(abi: int, rules: Sequence[PathRule], *, scoped: bool = True) -> Non
     size = 24 if abi >= 6 else 16 if abi >= 4 else 8
     ruleset = _call("landlock_create_ruleset", attributes[:size], size, 0)
     try:
-        for rule in rules:
-            target = os.open(rule.path, os.O_PATH | os.O_CLOEXEC)
+        for path, granted in rules:
+            target = os.open(path, os.O_PATH | os.O_CLOEXEC)
             try:
-                rights = rule.rights & handled
-                if not os.path.isdir(rule.path):
+                rights = granted & handled
+                if not os.path.isdir(path):
                     rights &= EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | _IOCTL_DEV
                 _call("landlock_add_rule", ruleset, 1, struct.pack("=Qi", rights, target), 0)
             finally:

@@ -88,26 +88,34 @@ class Flavour:
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
 #: For subprocess, os.system and os.popen.
 _COMMANDS = ("/bin", "/usr/bin")
-_STANDARD = (
-    "abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
-    "enum", "fractions", "functools", "heapq", "io", "itertools", "json", "math", "operator", "queue",
-    "random", "re", "statistics", "string", "struct", "threading", "time", "traceback", "types", "typing",
-)  # fmt: skip
+#: What most programs import and what is small: each fork pays for what a server holds. The rest is imported
+#: where a program names it, see `python_program`.
+_STANDARD = ("bisect", "collections", "functools", "heapq", "itertools", "math", "operator", "random")
+_ASSERTS = (
+    "copy",
+    "re",
+    "typing",
+    *(f"r1rewards.code.{name}" for name in ("in_process", "served", "tester")),
+)
 #: With the parts that numpy loads when they are first used: every box would load them anew, and cannot where
 #: numpy lies below a folder that a box covers, such as /tmp.
 _NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random")
 
 
 def flavour(name: str) -> Flavour:
-    """What the servers called `name` hold: python, numpy or native."""
+    """What the servers called `name` hold: python, asserts (with what both of their sides need), numpy (with
+    that as well) or native.
+    """
     interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
     python = (*interpreter, *_LIBRARIES, *_COMMANDS)
     if name == "python":
         return Flavour(python, _STANDARD)
+    if name == "asserts":
+        return Flavour(python, (*_STANDARD, *_ASSERTS))
     if name == "numpy":
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour((*python, *found), (*_STANDARD, *_NUMPY), (folder,) if folder else ())
+        return Flavour((*python, *found), (*_STANDARD, *_ASSERTS, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 

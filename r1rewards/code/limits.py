@@ -25,7 +25,7 @@ class Limits:
     time_s: float = 5.0
     memory_mb: int = 1024
     output_mb: int = 32
-    procs: int = 64
+    procs: int = 256
     program_s: float = 60.0
     compile_s: float = 20.0
 

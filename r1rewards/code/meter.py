@@ -1,7 +1,7 @@
 """What a program uses, and whether that is more than it may: what a box looks at while it waits."""
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH123, PTH208
+# ruff: noqa: PTH208
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import contextlib
 import os
 import resource
 import time
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: A program that has waited for a core until this many times its wall limit was never really tried.
 PATIENCE = 20
@@ -28,7 +31,7 @@ class Meter:
         # The tests do little but wait for the program, whose own box counts.
         self._waits_for_another = job["role"] == "test"
         self._wall, self._cpu = time.monotonic(), _reaped_s()
-        self._earlier = self._waited = self._waited_before = 0.0
+        self._earlier = self._waited = self._waited_before = 0.0  # a new process has waited for nothing
 
     def restart(self) -> None:
         self._earlier += self.spent_s()
@@ -75,8 +78,7 @@ class Meter:
             memory_mb += sum(map(_shared_mb, processes))
         with contextlib.suppress(OSError, ValueError, IndexError):
             # What it has waited for itself; the name in brackets before these fields may hold anything.
-            with open(f"/proc/{self._pid}/stat") as file:
-                ended = file.read().rpartition(")")[2].split()[13:15]
+            ended = _text(f"/proc/{self._pid}/stat").rpartition(b")")[2].split()[13:15]
             cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
         return cpu_s, memory_mb
 
@@ -104,8 +106,8 @@ def _reaped_s() -> float:
 def _shared_mb(process: str) -> float:
     """The share that a process has in memory that it holds together with others, files left out."""
     try:
-        with open(f"/proc/{process}/smaps_rollup") as file:
-            found = [line.split()[1] for line in file if line.startswith("Pss_Shmem:")]
+        lines = _text(f"/proc/{process}/smaps_rollup").splitlines()
+        found = [line.split()[1] for line in lines if line.startswith(b"Pss_Shmem:")]
         return int(found[0]) / 1024
     except (ProcessLookupError, FileNotFoundError):
         return 0.0
@@ -115,9 +117,17 @@ def _shared_mb(process: str) -> float:
         return 0.0
 
 
-def _fields(path: str) -> list[str]:
-    with open(path) as file:
-        return file.read().split()
+def _fields(path: str) -> list[bytes]:
+    return _text(path).split()
+
+
+def _text(path: str) -> bytes:
+    """A short file of /proc, without the layers of `open`."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(fd, 1 << 14)
+    finally:
+        os.close(fd)
 
 
 def _cpu_s(pid: int) -> float:

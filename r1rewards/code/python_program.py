@@ -1,40 +1,88 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH100, PTH120, PTH123
+# ruff: noqa: PTH109, PTH120, PTH123
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _sitebuiltins
+import _thread
 import atexit
 import builtins
 import contextlib
 import os
 import random
-import signal
 import sys
-import threading
 import types
 
 # By name, as in `wire`: a program may put others in their place.
 from gc import collect
 from os import _exit
 from types import CodeType
-from typing import Any
 
 from r1rewards.code import kernel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SEED = 0
+#: Run in a server as often as the interpreter wants before it specialises code: what that writes, and what
+#: is made on first use, would else be written anew in each fork.
+_REHEARSED = """
+import io, sys
+from collections import Counter
+def solve(items):
+    return sorted(Counter(str(item) for item in items if item % 2 == 0), key=lambda item: -int(item))
+class Named:
+    def __init__(self, name):
+        self.name = name
+try:
+    given = list(map(int, "1 2 3".split()))
+    print(f"{Named(given[0]).name:d}", *solve(given), file=io.StringIO())
+except (ValueError, EOFError):
+    raise
+"""
+REHEARSALS = 20
 #: What the program is called in its working folder: it may read itself, and processes that it spawns do.
 FILE = "program.py"
+#: Modules that a box imports before its program where the program names them: once for all tests.
+OFTEN = frozenset({
+    "abc", "array", "calendar", "cmath", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
+    "hashlib", "inspect", "io", "json", "numbers", "pprint", "queue", "re", "secrets", "signal",
+    "statistics", "string", "struct", "tempfile", "textwrap", "threading", "time", "traceback", "typing",
+})  # fmt: skip
 
 
 def compiled(source: str) -> CodeType:
-    """The program's code, its text written to `FILE` in the working folder. Raises what the compiler does."""
+    """The program's code, its text written to `FILE` in the working folder. Raises what the compiler does.
+
+    What it names of `OFTEN` is imported, which is safe here: nothing of the program's is on the path yet.
+    """
     source = source.removeprefix("\ufeff")
-    with open(FILE, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        file.write(source)
-    return compile(source, os.path.abspath(FILE), "exec", dont_inherit=True)
+    with open(FILE, "wb") as file:
+        file.write(source.encode("utf-8", "surrogatepass"))
+    code = compile(source, f"{os.getcwd()}/{FILE}", "exec", dont_inherit=True)
+    for name in OFTEN.intersection(code.co_names):
+        with contextlib.suppress(ImportError):  # the program will see it
+            __import__(name)
+    return code
+
+
+def settle() -> None:
+    """Once, in a server: what every program finds as a new interpreter has it."""
+    sys.argv, sys.orig_argv = [FILE], [sys.executable, FILE]
+    builtins.copyright = builtins.credits = builtins.license = _sitebuiltins._Printer("license", "Python")
+    builtins.help = _sitebuiltins._Helper()
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
+    _thread.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
+    for _ in range(REHEARSALS):
+        random.seed(_SEED)
+        namespace = {"__builtins__": builtins}
+        exec(compile(_REHEARSED, FILE, "exec", dont_inherit=True), namespace)  # noqa: S102 - our own
+        _let_go(namespace, 0)
 
 
 def prepare(name: str) -> dict[str, Any]:
@@ -43,13 +91,7 @@ def prepare(name: str) -> dict[str, Any]:
     The streams are those that the server was started with: nothing has passed through them, and their
     descriptors are the child's own by now.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv, sys.orig_argv = [FILE], [sys.executable, FILE]
-    builtins.copyright = builtins.credits = builtins.license = _sitebuiltins._Printer("license", "Python")
-    builtins.help = _sitebuiltins._Helper()
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
-    threading.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     random.seed(_SEED)  # the same program gets the same verdict
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(_SEED)
@@ -111,19 +153,25 @@ def _exit_status(error: SystemExit) -> int:
 def finish(namespace: dict[str, Any], status: int) -> int:
     """What an interpreter does at its end: join threads, exit handlers, finalizers, flush."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if threading := sys.modules.get("threading"):
+            threading._shutdown()
         atexit._run_exitfuncs()
-        status = flush(status)
-        # A stream that the program put in its place may not work without the program's names.
-        sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
-        for name in [name for name in namespace if name != "__builtins__"]:
-            namespace[name] = None
-        collect()
-        flush(status)
+        status = _let_go(namespace, status)
     except SystemExit as error:
         status = _exit_status(error)
     except BaseException:  # noqa: BLE001 - a program may leave anything behind
         status = status or 1
+    return status
+
+
+def _let_go(namespace: dict[str, Any], status: int) -> int:
+    status = flush(status)
+    # A stream that the program put in its place may not work without the program's names.
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    for name in [name for name in namespace if name != "__builtins__"]:
+        namespace[name] = None
+    collect()
+    flush(status)
     return status
 
 

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import _socket
 import os
-import socket
 import stat
-from collections.abc import Iterable
 
 from r1rewards.code import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: The user and group of programs when the server is started by root. It must not be root's own: the
 #: process limit does not bind root, in whatever namespace.
@@ -123,7 +126,7 @@ class _Places:
     def build(self) -> None:
         """Make the new root of this mount namespace, and enter it."""
         kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
-        socket.sethostname("box")
+        _socket.sethostname("box")
         kernel.mount("box", _ROOT, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,mode=755")
         for folder in ("proc", "tmp", "box", "dev"):
             os.mkdir(f"{_ROOT}/{folder}")

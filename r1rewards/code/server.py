@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import select
 import signal
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from r1rewards.code import cgroup, languages, zygote
+from r1rewards.code import box, cgroup, languages, zygote
 from r1rewards.code.cutoff import LOOK_S, Cutoff
 from r1rewards.code.limits import Limits
 from r1rewards.code.meter import PATIENCE
@@ -75,6 +75,7 @@ class Server:
 
     def __init__(self, flavour: str, tier: str) -> None:
         self.flavour, self.tier, self.boxes = flavour, tier, 0
+        self.apart = tier in zygote.APART
         self.group = cgroup.Group() if tier != "C" and cgroup.fault() is None else None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kind = languages.flavour(flavour)
@@ -107,7 +108,7 @@ class Server:
         try:
             if self.group is not None:
                 self.group.add(self._process.pid)
-            self._socket.send(json.dumps(config).encode())
+            self._socket.send(marshal.dumps(config))
             self._socket.settimeout(_START_S)
             answer = self._socket.recv(1 << 16)
         except TimeoutError:
@@ -115,9 +116,8 @@ class Server:
             self._process.kill()
         except OSError as error:
             fault = str(error)
-        self.features: dict[str, Any] = json.loads(answer) if answer else {}
-        if not self.features or "error" in self.features:
-            said = self.features.get("error") or self._last_words() or fault
+        if answer != zygote.READY:
+            said = answer.decode() or self._last_words() or fault
             if lost is Refused and self._process.returncode == -signal.SIGKILL:
                 lost = BoxLost  # somebody killed it
             self.close()
@@ -187,9 +187,7 @@ class Box:
         cutoff: Cutoff | None = None,
     ) -> None:
         self._limits, self._cutoff = limits, cutoff or Cutoff()
-        self._scratch = (
-            None if server.features["apart"] else tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        )
+        self._scratch = None if server.apart else tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         job = {
             "source": source,
             "argv": list(argv),
@@ -204,7 +202,7 @@ class Box:
         self._compiled = False
         self._server = server
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sheet = memfd(json.dumps(job).encode())
+        sheet = memfd(marshal.dumps(job))
         try:
             fds = [theirs.fileno(), sheet] + ([program] if program is not None else [])
             self._handle = server.spawn(fds, limits)
@@ -232,8 +230,8 @@ class Box:
             if self._server.usable:
                 raise CompilerLost("the box ended while it compiled")
             raise BoxLost("the server ended")
-        self._compiled = "ready" in answer
-        return None if self._compiled else str(answer.get("compile"))
+        self._compiled = answer == box.READY
+        return None if self._compiled else answer.decode()
 
     def outcome(self) -> dict[str, Any]:
         """What became of the test that `start` began."""
@@ -242,9 +240,17 @@ class Box:
         answer = self._receive()
         if answer is None:
             raise BoxLost("the box ended in a test")
+        code, killed, cpu_s, spent_s, memory_mb, survivors, touched = answer.decode().split()
         if self._server.group is not None and self._server.group.overrun():
-            answer["killed"] = "memory"
-        return answer
+            killed = "memory"
+        return {
+            "code": int(code),
+            "killed": None if killed == "None" else killed,
+            "cpu": float(cpu_s),
+            "spent": float(spent_s),
+            "memory_mb": int(memory_mb),
+            "dirty": "1" in (survivors, touched),
+        }
 
     def _awaited(self, timeout_s: float) -> bool:
         """Whether the box says something in time. Raises CutOff where the batch ends first."""
@@ -255,13 +261,12 @@ class Box:
                 return False
         return True
 
-    def _receive(self) -> dict[str, Any] | None:
+    def _receive(self) -> bytes | None:
         """What the box said, None where it has ended."""
         try:
-            data = self._socket.recv(1 << 16)
+            return self._socket.recv(1 << 16) or None
         except OSError:
-            data = b""
-        return json.loads(data) if data else None
+            return None
 
     def __enter__(self) -> Self:
         return self

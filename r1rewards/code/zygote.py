@@ -10,23 +10,27 @@ in it. It ends with its parent, and its boxes end with it.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
+import _socket
 import contextlib
 import fcntl
 import gc
-import importlib
-import json
+import marshal
 import os
 import resource
 import select
-import signal
-import socket
 import sys
-from typing import Any
 
 from r1rewards.code import box, bubblewrap, kernel, root
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _STACK = 256 << 20
 _MAX_FDS = 3
+#: What a server says once it stands; anything else is why it does not.
+READY = b"ready"
 #: Tiers with namespaces, in which a box is process 1 and programs may start processes.
 APART = ("A", bubblewrap.TIER)
 #: Our package; a server knows it by a descriptor only, for what it holds its programs can see.
@@ -38,17 +42,17 @@ _TITLE = b"r1rewards zygote"
 def main(control_fd: int, parent: int) -> None:
     """Serve until the parent is gone or closes its end."""
     _widen_stack()
-    control = socket.socket(fileno=control_fd)
+    control = _socket.socket(fileno=control_fd)
     watcher = os.pidfd_open(parent)
     if os.getppid() != parent:
         return
-    config = json.loads(control.recv(1 << 16))
+    config = marshal.loads(control.recv(1 << 16))
     try:
         features = _prepare(config)
     except OSError as error:
-        control.send(json.dumps({"error": str(error)}).encode())
+        control.send(str(error).encode())
         return
-    control.send(json.dumps(features).encode())
+    control.send(READY)
     _serve(control, watcher, features)
 
 
@@ -64,8 +68,8 @@ def _widen_stack() -> None:
 
 
 def _prepare(config: dict[str, Any]) -> dict[str, Any]:
-    """Leave the host as far as the tier says, and warm up; what holds here goes to the controller."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Leave the host as far as the tier says, and warm up; what holds here, for the boxes."""
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     os.umask(0o022)
     tier = config["tier"]
     features = {
@@ -90,7 +94,7 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
     kernel.drop_bounding_set()
     sys.path.extend(config["folders"])
     for name in config["preload"]:
-        importlib.import_module(name)
+        __import__(name)
     _warm_up()
     return features
 
@@ -102,7 +106,7 @@ def _warm_up() -> None:
     gc.freeze()
 
 
-def _serve(control: socket.socket, watcher: int, features: dict[str, Any]) -> None:
+def _serve(control: _socket.socket, watcher: int, features: dict[str, Any]) -> None:
     boxes: dict[int, int] = {}
     poller = select.poll()
     poller.register(control, select.POLLIN)
@@ -117,7 +121,7 @@ def _serve(control: socket.socket, watcher: int, features: dict[str, Any]) -> No
                 poller.unregister(ready)
                 os.close(ready)
                 continue
-            data, fds, _, _ = socket.recv_fds(control, 1, _MAX_FDS)
+            data, fds = kernel.receive(control, 1, _MAX_FDS)
             if not data:
                 return
             pid = kernel.clone(flags)
@@ -126,7 +130,7 @@ def _serve(control: socket.socket, watcher: int, features: dict[str, Any]) -> No
             for fd in fds:
                 os.close(fd)
             handle = os.pidfd_open(pid)
-            socket.send_fds(control, [b"p"], [handle])
+            kernel.send(control, b"p", handle)
             boxes[handle] = pid
             poller.register(handle, select.POLLIN)
 
@@ -150,7 +154,7 @@ def _wrap(features: dict[str, Any], count: int) -> None:
     """Become bubblewrap, which starts an interpreter inside; that one goes on in `inside`."""
     for fd in range(box.CONTROL, box.CONTROL + count):
         os.set_inheritable(fd, True)
-    size_mb = json.loads(box.read_all(box.JOB))["limits"]["output_mb"]
+    size_mb = marshal.loads(box.read_all(box.JOB))["limits"]["output_mb"]
     program, package = features.pop("bubblewrap"), features.pop("package")
     line = bubblewrap.command(program, features["paths"], size_mb, package=package)
     os.execv(line[0], [*line, *_python(bubblewrap.PACKAGE, f"zygote.inside({features!r}, {count})")])

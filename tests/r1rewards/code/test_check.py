@@ -54,6 +54,24 @@ def test_status(program: str, status: str) -> None:
     assert verdict.reason
 
 
+def test_many_threads_at_one_time_are_honest() -> None:
+    program = """
+import threading
+n = int(input())
+start = threading.Barrier(201)
+found = []
+threads = [threading.Thread(target=lambda: (start.wait(), found.append(n))) for _ in range(200)]
+for thread in threads:
+    thread.start()
+start.wait()
+for thread in threads:
+    thread.join()
+print(sum(found) * n // 200)
+"""
+    verdict = code.check(program, SQUARES)
+    assert verdict.value == 1, verdict
+
+
 def test_first_failure_ends_the_program() -> None:
     verdict = code.check("n = int(input())\nprint(n * n if n != 3 else 0)", SQUARES)
     assert (verdict.value, statuses(verdict)) == (0.0, ["ok", "wrong", "skipped"])
