@@ -82,7 +82,8 @@ def settle() -> None:
         random.seed(_SEED)
         namespace = {"__builtins__": builtins}
         exec(compile(_REHEARSED, FILE, "exec", dont_inherit=True), namespace)  # noqa: S102 - our own
-        _let_go(namespace, 0)
+        del namespace
+        _let_go(0)
 
 
 def prepare(name: str) -> dict[str, Any]:
@@ -119,7 +120,8 @@ def run(code: CodeType) -> None:
     except BaseException as error:  # noqa: BLE001 - as the interpreter's top level does
         status = 1
         _show(error)
-    _exit(finish(namespace, status))
+    del namespace  # for a last collection, which must find nobody holding it
+    _exit(finish(status))
 
 
 def _show(error: BaseException) -> None:
@@ -150,13 +152,13 @@ def _exit_status(error: SystemExit) -> int:
     return 1
 
 
-def finish(namespace: dict[str, Any], status: int) -> int:
+def finish(status: int) -> int:
     """What an interpreter does at its end: join threads, exit handlers, finalizers, flush."""
     try:
         if threading := sys.modules.get("threading"):
             threading._shutdown()
         atexit._run_exitfuncs()
-        status = _let_go(namespace, status)
+        status = _let_go(status)
     except SystemExit as error:
         status = _exit_status(error)
     except BaseException:  # noqa: BLE001 - a program may leave anything behind
@@ -164,12 +166,11 @@ def finish(namespace: dict[str, Any], status: int) -> int:
     return status
 
 
-def _let_go(namespace: dict[str, Any], status: int) -> int:
+def _let_go(status: int) -> int:
     status = flush(status)
     # A stream that the program put in its place may not work without the program's names.
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
-    for name in [name for name in namespace if name != "__builtins__"]:
-        namespace[name] = None
+    sys.modules.pop("__main__", None)  # so that its objects go as a whole: finalizers still see its names
     collect()
     flush(status)
     return status

@@ -56,6 +56,15 @@ def serve(code: CodeType) -> None:
         wire.send(CHANNEL, table.answer(request))
 
 
+def rehearse() -> None:
+    """Once, in a server: see `python_program.settle`."""
+    given = [[1, 2.5, "x", {"t": "tuple", "v": [True, None]}, {"t": "dict", "v": ["key", [1]]}]]
+    for _ in range(python_program.REHEARSALS):
+        table = _Table({"f": lambda value: [value]})
+        table.answer({"names": ["f"]})
+        table.answer({"id": 0, "op": "call", "args": given, "kwargs": {}})
+
+
 class _Table:
     """The program's objects that the tests hold, by number."""
 

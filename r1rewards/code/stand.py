@@ -68,7 +68,7 @@ class Session:
             wire.send(CHANNEL, request)
             while "callback" in (answer := wire.receive(CHANNEL)):
                 wire.send(CHANNEL, self._called_back(answer))
-            error, value = self._taken(request.get("op"), answer, args, kwargs)
+            error, value = self.taken(request.get("op"), answer, args, kwargs)
         except (EOFError, BrokenPipeError, ConnectionError):
             self._lose("the program ended")
         except (
@@ -109,9 +109,10 @@ class Session:
         self.gone = reason
         raise Gone(reason) from None
 
-    def _taken(
+    def taken(
         self, operation: str | None, answer: dict[str, Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[BaseException | None, Any]:
+        """What an answer to a request says: what the program raised, or a value."""
         changed, named = answer.get("args"), answer.get("kwargs")
         afters = [*zip(args, changed if isinstance(changed, list) else (), strict=False)]
         afters += [(kwargs[name], after) for name, after in dict(named or {}).items() if name in kwargs]
