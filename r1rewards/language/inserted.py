@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ _GAIN, _GAIN_OF_WORD = 18.0, 0.06
 _BORROWING = frozenset({"sw"})
 #: A share of words below this is noise.
 _LEAST = 0.04
+#: The least and the most that the fitted share may be, and where the tangent touches that bounds the gain.
+_LOW, _HIGH, _TANGENT = 1e-4, 0.5, 0.1
 
 
 def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> tuple[str, list[int]] | None:
@@ -45,21 +48,17 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
 
     None too where a language has no list of function words: nothing here was tried with it.
     """
-    lists = function_words()
-    others = [
-        code
-        for code in lists
-        if wanted in (None, code) and code != language and frozenset((code, language)) not in _CLOSE
-    ]
-    if not said or not others or language not in lists or language in _BORROWING:
+    others, columns = _others(language, wanted)
+    if not said or not others:
         return None
     counts = Counter(said)
     lowered = [word.lower() for word in counts]
     profiles = detector_named("profiles")
     assert isinstance(profiles, Profiles)
     scores = profiles.word_scores(lowered)
-    says = scores[:, [LATIN_LANGUAGES.index(code) for code in others]]
-    says = np.minimum(np.maximum(says - scores[:, [LATIN_LANGUAGES.index(language)]], -_MOST), _MOST)
+    own = LATIN_LANGUAGES.index(language)
+    says = scores.take(columns, axis=1) - scores[:, own : own + 1]
+    says = np.minimum(np.maximum(says, -_MOST), _MOST)
     known = languages_of_function_words()
     column = {code: at for at, code in enumerate(others)}
     found = [(row, codes) for row, codes in enumerate(map(known.get, lowered)) if codes]
@@ -68,30 +67,53 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
         cells = tuple(np.array(sure).T)
         says[cells] = np.maximum(says[cells], _SURE)
     says[[row for row, codes in found if language in codes]] = _OWN
-    says[[word[0].isupper() for word in counts]] -= _CAPITAL
+    says[[row for row, word in enumerate(counts) if word[0].isupper()]] -= _CAPITAL
     weight = np.fromiter(counts.values(), np.float32, len(counts))
-    foreign, gain = _fit(says / np.float32(_OVERCOUNT), weight)
+    odds = np.exp(says / np.float32(_OVERCOUNT))
+    enough = _GAIN + _GAIN_OF_WORD * len(said)
+    if _bound(odds, weight) < enough - 1.0:  # more than rounding makes of it
+        return None
+    foreign, gain = _fit(odds, weight)
     best = int(gain.argmax())
-    if gain[best] < _GAIN + _GAIN_OF_WORD * len(said):
+    if gain[best] < enough:
         return None
     chosen = {word for word, chance in zip(counts, foreign[:, best].tolist(), strict=True) if chance > 0.5}
     marked = [place for place, word in enumerate(said) if word in chosen]
     return (others[best], marked) if len(marked) >= _LEAST * len(said) else None
 
 
+@cache
+def _others(language: str, wanted: str | None) -> tuple[list[str], NDArray[np.intp]]:
+    """The languages whose words are looked for, and their columns; none for a language that was not tried."""
+    lists = function_words()
+    tried = language in lists and language not in _BORROWING
+    others = [
+        code
+        for code in lists
+        if tried and wanted in (None, code) and code != language and frozenset((code, language)) not in _CLOSE
+    ]
+    return others, np.array([LATIN_LANGUAGES.index(code) for code in others], np.intp)
+
+
+def _bound(odds: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+    """What no gain of `_fit` exceeds: it is concave in the share, so it lies below its tangents."""
+    grown = 1.0 + _TANGENT * (odds - 1.0)
+    gain, slope = weight @ np.log(grown), weight @ ((odds - 1.0) / grown)
+    return float((gain + np.maximum((_LOW - _TANGENT) * slope, (_HIGH - _TANGENT) * slope)).max())
+
+
 def _fit(
-    says: NDArray[np.float32], weight: NDArray[np.float32]
+    odds: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """For each word (row) and other language (column) the chance that it is in it, and the gain of each.
 
     The share of the other language is fitted by expectation maximization, from a small one upwards; `weight`
     is how often each word stands in the text.
     """
-    odds = np.exp(says)
-    share = np.full(says.shape[1], 0.03, np.float32)
+    share = np.full(odds.shape[1], 0.03, np.float32)
     part = weight / weight.sum()
     for _ in range(8):
         chance = share * odds
         chance /= chance + (1.0 - share)
-        share = np.minimum(np.maximum(np.einsum("w,wc->c", part, chance), 1e-4), 0.5)
+        share = np.minimum(np.maximum(np.einsum("w,wc->c", part, chance), _LOW), _HIGH)
     return chance, np.einsum("w,wc->c", weight, np.log1p(share * (odds - 1.0)))

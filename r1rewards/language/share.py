@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from r1rewards.language.words import Words, monotony, repetition, resolve_han, s
 
 #: A sentence of fewer Latin words takes the language of its neighbour.
 SENTENCE_WORDS = 5
+_SPACE = np.uint32(ord(" "))
 #: Spans of other languages that a verdict shows.
 _SPANS = 8
 
@@ -165,25 +167,26 @@ def _latin_sentences(
     ours = np.zeros(len(words), bool)
     if not len(at):
         return ours, {}
-    places = list(zip(words.begin[at].tolist(), words.end[at].tolist(), strict=True))
-    written = [words.text[begin:end] for begin, end in places]
-    lowered = words.text.lower()  # of another length where one letter becomes two
-    same = len(lowered) == len(words.text)
-    said = [lowered[begin:end] for begin, end in places] if same else [word.lower() for word in written]
-    breaks = np.flatnonzero(np.diff(words.sentence[at])) + 1
-    spans = list(zip([0, *breaks.tolist()], [*breaks.tolist(), len(at)], strict=True))
-    sentences = [dict.fromkeys(said[begin:end]) for begin, end in spans]
+    letters = np.where(words.classes == CLASS[LATIN], words.points, _SPACE)
+    letters[words.begin[neutral]] = _SPACE
+    spaced = letters.tobytes().decode("utf-32-le")
+    written, said = spaced.split(), spaced.lower().split()
+    sentence = words.sentence[at]
+    bounds = [0, *(np.flatnonzero(sentence[1:] != sentence[:-1]) + 1).tolist(), len(at)]
+    sentences = [dict.fromkeys(said[begin:end]) for begin, end in pairwise(bounds)]
     if max(map(len, sentences)) < SENTENCE_WORDS:
         # No sentence is long enough to tell: all of them together are the best there is.
-        spans, sentences = [(0, len(at))], [dict.fromkeys(said)]
+        bounds, sentences = [0, len(at)], [dict.fromkeys(said)]
     asked = [len(sentence) >= SENTENCE_WORDS or len(sentences) == 1 for sentence in sentences]
-    texts = [" ".join(sentence) for sentence, yes in zip(sentences, asked, strict=True) if yes]
-    found = iter(detector.languages(texts, target))
+    found = iter(detector.languages(list(compress(sentences, asked)), target))
     languages = [next(found) if yes else None for yes in asked]
     _from_neighbours(languages)
     names = [latin_code(name or target) for name in languages]
     codes = list(dict.fromkeys([target, *names]))
-    spoken = np.repeat([codes.index(name) for name in names], [end - begin for begin, end in spans])
+    spoken = np.zeros(len(at), np.intp)
+    for name, (begin, end) in zip(names, pairwise(bounds), strict=True):
+        if name != target:
+            spoken[begin:end] = codes.index(name)
     for name in dict.fromkeys(names):
         # Words of the target count also inside a sentence that is mostly in another language.
         here = np.flatnonzero(spoken == codes.index(name))
@@ -250,7 +253,7 @@ def language_of(text: str, detector: str | Detector = "profiles") -> str | None:
     by_class = np.bincount(script[counted], words.weight[counted], 256)
     name = SCRIPT[int(by_class.argmax())]
     if name == LATIN:
-        latin = " ".join(words.at(i) for i in np.flatnonzero(script == CLASS[LATIN]).tolist())
+        latin = [words.at(i).lower() for i in np.flatnonzero(script == CLASS[LATIN]).tolist()]
         return _resolved(detector).languages([latin], "")[0]
     if name == KANA:
         return "ja"

@@ -66,24 +66,21 @@ class Words:
 def words_of(text: str) -> Words:
     """Find the words of a text."""
     points = code_points(text)
-    classes = table()[points]
-    change = np.empty(len(classes), bool)
-    change[:1] = True
-    np.not_equal(classes[1:], classes[:-1], out=change[1:])
-    bounds = np.append(np.flatnonzero(change), len(classes))
-    letters = np.flatnonzero(classes[bounds[:-1]] > STOP)
+    classes = table().take(points)
+    change = np.ones(len(classes) + 1, bool)
+    np.not_equal(classes[1:], classes[:-1], out=change[1:-1])
+    bounds = np.flatnonzero(change)
+    kinds = classes[bounds[:-1]]
+    letters = np.flatnonzero(kinds > STOP)
     begin, end = bounds[letters], bounds[letters + 1]
-    script = classes[begin]
-    weight = np.where(_CONTINUOUS[script], (end - begin) / _PER_CLASS[script], 1.0)
-    return Words(text, points, classes, script, begin, end, weight, _sentences(points, classes)[begin])
-
-
-def _sentences(points: NDArray[np.uint32], classes: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The number of the sentence that each character stands in."""
-    ends = classes == STOP
-    dots = np.flatnonzero(classes[:-1] == DOT)
-    ends[dots[_SPACES[points[dots + 1]]]] = True
-    return np.cumsum(ends)
+    script = kinds[letters]
+    weight = np.ones(len(script))
+    continuous = np.flatnonzero(_CONTINUOUS[script])
+    weight[continuous] = (end - begin)[continuous] / _PER_CLASS[script[continuous]]
+    ends = kinds == STOP
+    dots = np.flatnonzero(kinds[:-1] == DOT)
+    ends[dots[_SPACES[points[bounds[dots + 1]]]]] = True
+    return Words(text, points, classes, script, begin, end, weight, np.cumsum(ends)[letters])
 
 
 def resolve_han(words: Words) -> NDArray[np.uint8]:

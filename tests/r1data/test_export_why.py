@@ -103,6 +103,11 @@ def test_a_row_is_followed_from_its_problem_to_its_end(tmp_path: Path) -> None:
     ]
     steps = [chapter.line["step"] for chapter in why("u3", [tmp_path])]
     assert steps == ["select-problems", "dedup", "select-responses", "mix"]
+    (tmp_path / "moved").mkdir()
+    for folder in "abcz":
+        (tmp_path / folder).rename(tmp_path / "moved" / folder)
+    assert [chapter.line["step"] for chapter in why("u3", [tmp_path])] == steps
+    (tmp_path / "moved" / "b").rename(tmp_path / "b")
     assert {chapter.line["uid"] for chapter in why("p1", [tmp_path / "b"])} == {"u1", "u3"}
     with pytest.raises(UserError, match="no ledger here knows 'nobody'"):
         why("nobody", [tmp_path])

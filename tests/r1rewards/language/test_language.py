@@ -221,7 +221,8 @@ def test_the_language_of_a_text():
 def test_detectors_agree_and_are_named():
     with pytest.raises(UserError, match="langdetect, profiles"):
         detector_named("guess")
-    sentences = [ENGLISH, GERMAN, "Premièrement nous additionnons les deux nombres donnés dans la question"]
+    french = "Premièrement nous additionnons les deux nombres donnés dans la question"
+    sentences = [text.lower().split() for text in (ENGLISH, GERMAN, french)]
     for name in INSTALLED:
         assert detector_named(name).languages(sentences, "") == ["en", "de", "fr"]
         assert detector_named(name).languages([], "en") == []
