@@ -306,7 +306,7 @@ def bench_signals(made: list[tuple[str, int | None, bool]]) -> Iterator[list[Any
             [spec.sample(_row(number, text), "row") for number, (text, _, _) in enumerate(some)]
             for some in (made[at * size : (at + 1) * size] for at in range(3))
         )
-    for sample in first:  # they also read the profiles of the languages, and meet most words for the first time
+    for sample in first:  # the profiles of the languages are read, and most words met for the first time
         text_signals(sample)
     seconds, measured = timed(lambda: [text_signals(sample) for sample in samples])
     yield ["signals, without correctness", "r1data", len(samples) / seconds, None, None]
