@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from r1rewards.core.errors import UserError
+from r1rewards.language.remembered import Remembered
 
 #: The languages with a Latin alphabet that langdetect has profiles of.
 LATIN_LANGUAGES = (
@@ -79,8 +80,6 @@ class Profiles:
     """
 
     _SMOOTHING = 0.5 / 10_000
-    #: So many words are remembered, then all are forgotten: hostile text must not fill the memory.
-    _REMEMBERED = 1 << 16
     #: In doubt a sentence is in the language asked for: another must be likelier by so much (natural log),
     #: or by the second where it is by the first in another sentence: names and terms look like any language.
     _MARGIN, _MARGIN_AGAIN = 21.0, 10.0
@@ -106,7 +105,7 @@ class Profiles:
         table = np.vstack([np.ones(len(profiles)), *(rows[key] + self._SMOOTHING for key in keys)])
         self._table = np.log(table).astype(np.float32)
         self._table[0] = 0.0
-        self._known: dict[str, bytes] = {}
+        self._words = Remembered(self._read)
 
     def _key(self, gram: str) -> int | None:
         """The cell of an n-gram; None where it holds a letter that no Latin alphabet has."""
@@ -123,25 +122,9 @@ class Profiles:
         starts = [0, *accumulate(map(len, sentences[:-1]))]
         return np.add.reduceat(self.word_scores(list(chain.from_iterable(sentences))), starts, axis=0)
 
-    def word_scores(self, words: Sequence[str]) -> NDArray[np.float32]:
+    def word_scores(self, words: Collection[str]) -> NDArray[np.float32]:
         """The log-likelihood of each word, in lower case, in each language (column)."""
-        known = self._known
-        try:
-            rows = [known[word] for word in words]
-        except KeyError:
-            known = self._remember(words)
-            rows = [known[word] for word in words]
-        return np.frombuffer(b"".join(rows), np.float32).reshape(len(words), -1)
-
-    def _remember(self, words: Sequence[str]) -> dict[str, bytes]:
-        """What is known of words, these among them."""
-        known = self._known
-        unknown = list(dict.fromkeys([word for word in words if word not in known]))
-        if len(known) + len(unknown) > self._REMEMBERED:
-            known, unknown = {}, list(dict.fromkeys(words))
-        known.update(zip(unknown, map(bytes, self._read(unknown)), strict=True))
-        self._known = known
-        return known
+        return self._words.rows(words)
 
     def _read(self, words: Sequence[str]) -> NDArray[np.float32]:
         """`word_scores`, worked out from the letters."""

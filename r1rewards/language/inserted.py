@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from r1rewards.language.detect import (
     function_words,
     languages_of_function_words,
 )
+from r1rewards.language.remembered import Remembered
 
 #: Too near each other to tell single words apart.
 _CLOSE = {frozenset(("es", "pt"))}
@@ -48,32 +49,17 @@ def inserted(said: Sequence[str], language: str, wanted: str | None = None) -> t
 
     None too where a language has no list of function words: nothing here was tried with it.
     """
-    others, columns = _others(language, wanted)
+    others, _ = _others(language, wanted)
     if not said or not others:
         return None
     counts = Counter(said)
-    lowered = [word.lower() for word in counts]
-    profiles = detector_named("profiles")
-    assert isinstance(profiles, Profiles)
-    scores = profiles.word_scores(lowered)
-    own = LATIN_LANGUAGES.index(language)
-    says = scores.take(columns, axis=1) - scores[:, own : own + 1]
-    says = np.minimum(np.maximum(says, -_MOST), _MOST)
-    known = languages_of_function_words()
-    column = {code: at for at, code in enumerate(others)}
-    found = [(row, codes) for row, codes in enumerate(map(known.get, lowered)) if codes]
-    sure = [(row, column[code]) for row, codes in found for code in codes if code in column]
-    if sure:
-        cells = tuple(np.array(sure).T)
-        says[cells] = np.maximum(says[cells], _SURE)
-    says[[row for row, codes in found if language in codes]] = _OWN
-    says[[row for row, word in enumerate(counts) if word[0].isupper()]] -= _CAPITAL
     weight = np.fromiter(counts.values(), np.float32, len(counts))
-    odds = np.exp(says / np.float32(_OVERCOUNT))
     enough = _GAIN + _GAIN_OF_WORD * len(said)
-    if _bound(odds, weight) < enough - 1.0:  # more than rounding makes of it
+    if (
+        _bound(_tangents(language, wanted).rows(counts), weight) < enough - 1.0
+    ):  # more than rounding makes of it
         return None
-    foreign, gain = _fit(odds, weight)
+    foreign, gain = _fit(_odds(list(counts), language, wanted), weight)
     best = int(gain.argmax())
     if gain[best] < enough:
         return None
@@ -95,10 +81,44 @@ def _others(language: str, wanted: str | None) -> tuple[list[str], NDArray[np.in
     return others, np.array([LATIN_LANGUAGES.index(code) for code in others], np.intp)
 
 
-def _bound(odds: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
+def _odds(words: Sequence[str], language: str, wanted: str | None) -> NDArray[np.float32]:
+    """How many times likelier each word (row) is in each other language (column) than in its sentence's."""
+    others, columns = _others(language, wanted)
+    lowered = [word.lower() for word in words]
+    profiles = detector_named("profiles")
+    assert isinstance(profiles, Profiles)
+    scores = profiles.word_scores(lowered)
+    own = LATIN_LANGUAGES.index(language)
+    says = scores.take(columns, axis=1) - scores[:, own : own + 1]
+    says = np.minimum(np.maximum(says, -_MOST), _MOST)
+    known = languages_of_function_words()
+    column = {code: at for at, code in enumerate(others)}
+    found = [(row, codes) for row, codes in enumerate(map(known.get, lowered)) if codes]
+    sure = [(row, column[code]) for row, codes in found for code in codes if code in column]
+    if sure:
+        cells = tuple(np.array(sure).T)
+        says[cells] = np.maximum(says[cells], _SURE)
+    says[[row for row, codes in found if language in codes]] = _OWN
+    says[[row for row, word in enumerate(words) if word[0].isupper()]] -= _CAPITAL
+    odds: NDArray[np.float32] = np.exp(says / np.float32(_OVERCOUNT))
+    return odds
+
+
+@lru_cache(maxsize=8)  # each holds up to 20 MB; texts in more languages than that are rare
+def _tangents(language: str, wanted: str | None) -> Remembered:
+    """Of each word what it adds to the gain where the tangent touches, then the slope there."""
+
+    def work_out(words: Sequence[str]) -> NDArray[np.float32]:
+        odds = _odds(words, language, wanted)
+        grown = 1.0 + _TANGENT * (odds - 1.0)
+        return np.concatenate((np.log(grown), (odds - 1.0) / grown), axis=1)
+
+    return Remembered(work_out)
+
+
+def _bound(tangents: NDArray[np.float32], weight: NDArray[np.float32]) -> float:
     """What no gain of `_fit` exceeds: it is concave in the share, so it lies below its tangents."""
-    grown = 1.0 + _TANGENT * (odds - 1.0)
-    gain, slope = weight @ np.log(grown), weight @ ((odds - 1.0) / grown)
+    gain, slope = (weight @ tangents).reshape(2, -1)
     return float((gain + np.maximum((_LOW - _TANGENT) * slope, (_HIGH - _TANGENT) * slope)).max())
 
 

@@ -29,12 +29,3 @@ def test_a_word_scores_the_same_whatever_was_read_before(first: list[str], secon
     shared.word_scores(first)
     known = shared.word_scores(second)
     assert (known == np.vstack([shared._read([word]) for word in second])).all()
-
-
-def test_the_memory_of_words_is_bounded(profiles: Profiles, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Profiles, "_REMEMBERED", 8)
-    before = profiles.word_scores(["gleich", "same"])
-    for start in range(0, 40, 4):
-        profiles.word_scores([f"{'x' * (start + at)}y" for at in range(4)] + ["gleich"])
-        assert len(profiles._known) <= 8
-    assert (profiles.word_scores(["gleich", "same"]) == before).all()
