@@ -46,10 +46,11 @@ VALIDATION = 0.3
 MOST_PAIRS = 600
 #: Characters of a prompt and one answer to it, for the sake of the CPU.
 LONGEST = {"helpful": 700, "harmless": 2000}
-#: What is not said is DeepSeek-R1's. With a rate of 5e-5 the point-wise loss hardly fell in three epochs.
+#: What is not said is DeepSeek-R1's. With a rate of 5e-5 the point-wise loss hardly fell in three epochs; at
+#: 1e-4 it was still falling after them (0.69 to 0.53; 78.2 % right on the test part, 70.4 to 85.0).
 SETTINGS = {
     "helpful": "--lr 5e-5 --epochs 2 --batch-size 16 --max-length 640",
-    "harmless": "--lr 1e-4 --epochs 3 --batch-size 16 --max-length 640",
+    "harmless": "--lr 1e-4 --epochs 6 --batch-size 16 --max-length 640",
 }
 
 Row = dict[str, Any]
