@@ -72,6 +72,8 @@ MAX_LENGTH = 2048
 IN_FLIGHT = 64
 #: Of every request of the judge.
 SEED = 0
+#: Tokens of a step on the CPU: vLLM 0.31 dies where a request with a seed is prefilled in several pieces.
+WHOLE_PROMPTS = IN_FLIGHT * MAX_LENGTH
 #: Rows before the first round: kernels are chosen, the judge's fixed text is cached.
 WARM_UP = 16
 TEMPLATE = get_template("think-answer")
@@ -156,7 +158,13 @@ def _chat(pipe: Connection, model: str, log: str) -> None:
     os.dup2(output, 2)
     from vllm import LLM, SamplingParams
 
-    llm = LLM(model=model, dtype="bfloat16", max_model_len=MAX_LENGTH, enforce_eager=not on_gpu())
+    llm = LLM(
+        model=model,
+        dtype="bfloat16",
+        max_model_len=MAX_LENGTH,
+        enforce_eager=not on_gpu(),
+        max_num_batched_tokens=None if on_gpu() else WHOLE_PROMPTS,
+    )
     pipe.send("ready")
     with contextlib.suppress(EOFError):
         while True:
@@ -183,8 +191,8 @@ def served(model: Path, log: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
     command += ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL]
     command += ["--dtype", "bfloat16", "--max-model-len", str(MAX_LENGTH), "--disable-uvicorn-access-log"]
-    if not on_gpu():  # vLLM 0.31 on the CPU dies where a request with a seed is prefilled in several pieces
-        command += ["--enforce-eager", "--max-num-batched-tokens", str(IN_FLIGHT * MAX_LENGTH)]
+    if not on_gpu():
+        command += ["--enforce-eager", "--max-num-batched-tokens", str(WHOLE_PROMPTS)]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
