@@ -12,8 +12,8 @@ harmless  point-wise, on safety_xstest_completions_half and safety_do_not_answer
 
 Training and test part share no prompt. Long rows (`LONGEST`) are left out of both, for the sake of the CPU.
 The commands are `r1train rm` and `r1rewards judge-eval --also`, printed before they run; what stands in the
-folder `runs/reward-models` is not trained again. The baselines learn from the training part too, and from
-four fifths of the prompts of the test part beside it. Intervals are bootstrapped over prompts.
+folder `runs/reward-models` is neither trained nor measured again. The baselines learn from the training part
+too, and from four fifths of the prompts of the test part beside it. Intervals are bootstrapped over prompts.
 """
 
 from __future__ import annotations
@@ -141,9 +141,9 @@ def model(name: str, folder: Path, validate: bool) -> dict[str, Any]:
     run(training, *settings, "--save-steps", "10")
     if validate:
         return read(trained / "evaluation.json")
-    figures = folder / f"{name}.json"
-    asked = f"r1rewards judge-eval {test} --also {train} --reward-model {trained / 'train' / 'model'}"
-    run(f"{asked} -o {figures}")
+    figures, weights = folder / f"{name}.json", trained / "train" / "model"
+    if not figures.exists() or figures.stat().st_mtime < weights.stat().st_mtime:
+        run(f"r1rewards judge-eval {test} --also {train} --reward-model {weights} -o {figures}")
     return read(figures)
 
 
