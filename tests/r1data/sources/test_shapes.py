@@ -386,6 +386,15 @@ def test_a_row_that_lacks_something_is_named(
         load(tmp_path, name, {**ROWS[name][0], **changed})
 
 
+@pytest.mark.parametrize(("seconds", "sound"), [(0.6, True), (5.0, False)])
+def test_a_solution_may_take_up_to_twice_its_time(seconds: float, sound: bool) -> None:
+    solution = f"import time\ndef wait():\n    while time.process_time() < {seconds}: pass\n"
+    reference = {"asserts": ["wait()"], "limits": {"time_s": 0.4}}
+    row = {"id": "p", "task": "code", "prompt": "Wait.", "reference": reference}
+    fault = golds.fault(check_problem({**row, "meta": {"solution": solution}}, "here"))
+    assert (fault is None) == sound, fault
+
+
 @pytest.mark.parametrize(
     ("task", "reference", "why"),
     [
