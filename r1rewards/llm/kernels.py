@@ -1,8 +1,8 @@
-"""vLLM's fused kernels on the CPU, which its build for the CPU has and only its GPU path calls.
+"""Quicker kernels for vLLM on the CPU: its own fused ones to normalize, two torch operations to activate.
 
 vLLM counts on `torch.compile` there, which would take longer than all that a small model generates; without
-it normalization and activation are chains of plain torch operations, a quarter of the time of a step. Imports
-torch and vLLM, so only the engine's process imports this.
+it both are chains of plain torch operations, a quarter of the time of a step. Its build for the CPU has fused
+kernels that only its GPU path calls. Imports torch and vLLM, so only the engine's process imports this.
 """
 
 import torch
@@ -43,7 +43,7 @@ def fused_add_rms_norm(
 
 def silu_and_mul(layer: SiluAndMul, x: Tensor) -> Tensor:
     gate, up = x.chunk(2, dim=-1)
-    return torch.nn.functional.silu(gate).mul_(up)  # 4 times as fast as vLLM's own, 1.3 as its native chain
+    return torch.nn.functional.silu(gate).mul_(up)  # vLLM's fused one takes several times as long
 
 
 def _fits(x: Tensor, weight: Tensor | None, epsilon: float, variance_size: int | None = None) -> bool:
