@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from r1rewards.code.cutoff import Cutoff
+from r1rewards.code.limits import Limits
 from r1rewards.code.pool import borrowed
 from r1rewards.code.server import Box, Server, memfd, read_back
 from r1rewards.code.task import NUMPY, Task, TestResult, filled, judge_outcome
@@ -25,7 +29,8 @@ def run_asserts(task: Task) -> list[TestResult]:
     if task.reference.get("mode") == "in-process":
         return _in_process(task, setup, asserts)
     results: list[TestResult] = []
-    tester_flavour = "numpy" if NUMPY.search("\n".join([task.program, setup, *asserts])) else "asserts"
+    numpy = NUMPY.search("\n".join([task.program, setup, *asserts]))
+    tester_flavour = "numpy tests" if numpy else "tests"
     with borrowed(task.flavour, task.tier) as server, borrowed(tester_flavour, task.tier) as test_server:
         while len(results) < len(asserts):
             rest = {"setup": setup, "asserts": list(asserts[len(results) :]), "stop": not task.partial}
@@ -94,12 +99,14 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
         with ours, theirs:
             fds += [marks, mark]
             results, errors = file(), file()
+            fds.append(memfd(marshal.dumps(tests)))
+            sent = fds[-1]
             with (
                 Box(server, task.limits, source=task.program, role="serve", cutoff=task.cutoff) as program,
-                Box(test_server, patient, role="test", tests=tests, cutoff=task.cutoff) as tester,
+                _tester(test_server, patient, task.cutoff) as tester,
             ):
                 program.start([file(), file(), errors, theirs.fileno(), marks])
-                tester.start([file(), results, file(), ours.fileno(), mark])
+                tester.start([file(), results, file(), ours.fileno(), mark, sent])
                 ours.close()
                 theirs.close()
                 os.close(fds.pop(fds.index(marks)))
@@ -115,6 +122,22 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
     finally:
         for fd in fds:
             os.close(fd)
+
+
+@contextmanager
+def _tester(server: Server, limits: Limits, cutoff: Cutoff) -> Iterator[Box]:
+    """A box in which tests run, each program's in a new process; kept for the next one's as long as it is
+    clean, for no program runs in it.
+    """
+    box = server.kept_box(limits) or Box(server, limits, role="test")
+    box.cutoff = cutoff
+    try:
+        yield box
+    finally:
+        if box.clean and server.apart:
+            server.keep(box)
+        else:
+            box.close()
 
 
 def _read(

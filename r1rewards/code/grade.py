@@ -94,29 +94,28 @@ def _run_tests(task: Task, differs: Differs) -> list[TestResult]:
                     if sum(result.spent_s for result in results) > task.limits.program_s:
                         late = TestResult("time", f"the program's {task.limits.program_s:g} s are over")
                         return filled([*results, late], len(tests))
-                    result, dirty = _run_test(box, task, test, differs)
-                    results.append(result)
+                    results.append(result := _run_test(box, task, test, differs))
                     if result.status == "compile" or (result.status != "ok" and not task.partial):
                         return filled(results, len(tests))
-                    if dirty:
+                    if not box.clean:
                         break  # files or processes were left: the next test gets a new box
     return results
 
 
-def _run_test(box: Box, task: Task, test: Mapping[str, Any], differs: Differs) -> tuple[TestResult, bool]:
+def _run_test(box: Box, task: Task, test: Mapping[str, Any], differs: Differs) -> TestResult:
     given, output, errors = memfd(str(test["input"]).encode(errors="replace")), memfd(), memfd()
     try:
         box.start([given, output, errors])
         fault = box.wait_ready()
         if fault is not None:
-            return TestResult("compile", fault), True
+            return TestResult("compile", fault)
         outcome = box.outcome()
         result = judge_outcome(outcome, task.limits, output, errors)
         if result.status == "ok":
             difference = differs(test, read_back(output).decode(errors="replace"))
             if difference is not None:
                 result = replace(result, status="wrong", reason=difference)
-        return result, bool(outcome["dirty"])
+        return result
     finally:
         for fd in (given, output, errors):
             os.close(fd)

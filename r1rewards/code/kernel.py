@@ -185,13 +185,15 @@ def set_capabilities(*kept: int) -> None:
     _call("capset", struct.pack("Ii", 0x20080522, 0), struct.pack("6I", *halves))
 
 
+class _FilterProgram(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
 def seccomp(program: bytes) -> None:
     """Install a filter, given as packed BPF instructions, on this process and its children."""
-
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-    holder = Program(len(program) // 8, program)
+    holder = _FilterProgram(len(program) // 8, program)
     _checked(
         _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(holder), 0, 0),
         "seccomp",

@@ -91,20 +91,16 @@ _COMMANDS = ("/bin", "/usr/bin")
 #: What most programs import and what is small: each fork pays for what a server holds. The rest is imported
 #: where a program names it, see `python_program`.
 _STANDARD = ("bisect", "collections", "functools", "heapq", "itertools", "math", "operator", "random")
-_ASSERTS = (
-    "copy",
-    "re",
-    "typing",
-    *(f"r1rewards.code.{name}" for name in ("in_process", "served", "tester")),
-)
+_ASSERTS = ("copy", "re", "typing", "r1rewards.code.in_process", "r1rewards.code.served")
+_TESTS = ("copy", "re", "typing", "r1rewards.code.tester")
 #: With the parts that numpy loads when they are first used: every box would load them anew, and cannot where
 #: numpy lies below a folder that a box covers, such as /tmp.
 _NUMPY = ("numpy", "numpy.fft", "numpy.linalg", "numpy.ma", "numpy.polynomial", "numpy.random")
 
 
 def flavour(name: str) -> Flavour:
-    """What the servers called `name` hold: python, asserts (with what both of their sides need), numpy (with
-    that as well) or native.
+    """What the servers called `name` hold: python, asserts (whose programs answer tests), tests (of such
+    programs), the same two with numpy (numpy, numpy tests), or native.
     """
     interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
     python = (*interpreter, *_LIBRARIES, *_COMMANDS)
@@ -112,10 +108,13 @@ def flavour(name: str) -> Flavour:
         return Flavour(python, _STANDARD)
     if name == "asserts":
         return Flavour(python, (*_STANDARD, *_ASSERTS))
-    if name == "numpy":
+    if name == "tests":
+        return Flavour(python, (*_STANDARD, *_TESTS))
+    if name in ("numpy", "numpy tests"):
+        sides = _ASSERTS if name == "numpy" else _TESTS
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour((*python, *found), (*_STANDARD, *_ASSERTS, *_NUMPY), (folder,) if folder else ())
+        return Flavour((*python, *found), (*_STANDARD, *sides, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 

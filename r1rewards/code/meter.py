@@ -35,7 +35,7 @@ class Meter:
 
     def restart(self) -> None:
         self._earlier += self.spent_s()
-        self._wall, self._cpu, self._waited = time.monotonic(), self._usage()[0], 0.0
+        self._wall, self._cpu, self._waited = time.monotonic(), self._cpu_s(self._processes()), 0.0
         self._waited_before = self._waited_s(str(self._pid))
 
     def spent_s(self) -> float:
@@ -45,11 +45,10 @@ class Meter:
 
     def over(self) -> str | None:
         """Which limit is passed, if any; "starved" where it was the machine that let the time pass."""
-        limits = self._limits
-        cpu_s, resident_mb = self._usage()
-        if resident_mb > limits["memory_mb"]:
+        limits, processes = self._limits, self._processes()
+        if self._memory_mb(processes) > limits["memory_mb"]:
             return "memory"
-        if cpu_s - self._cpu > limits["time_s"]:
+        if self._cpu_s(processes) - self._cpu > limits["time_s"]:
             return "time"
         if self._waits_for_another:
             return None
@@ -64,23 +63,26 @@ class Meter:
             return [str(self._pid)]
         return [name for name in os.listdir("/proc") if name.isdigit() and name != "1"] or [str(self._pid)]
 
-    def _usage(self) -> tuple[float, float]:
-        """Processor seconds, those of ended processes included, and MiB of memory that is no file's."""
-        cpu_s, own, common = _reaped_s(), 0, 0
-        processes = self._processes()
+    def _cpu_s(self, processes: list[str]) -> float:
+        """Processor seconds, those of ended processes included."""
+        cpu_s = _reaped_s() + sum(_cpu_s(int(name)) for name in processes)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # What it has waited for itself; the name in brackets before these fields may hold anything.
+            ended = _text(f"/proc/{self._pid}/stat").rpartition(b")")[2].split()[13:15]
+            cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
+        return cpu_s
+
+    def _memory_mb(self, processes: list[str]) -> float:
+        """MiB of memory that is no file's."""
+        own, common = 0, 0
         for name in processes:
-            cpu_s += _cpu_s(int(name))
             with contextlib.suppress(OSError, ValueError, IndexError):
                 resident, shared = map(int, _fields(f"/proc/{name}/statm")[1:3])
                 own, common = own + resident - shared, common + shared
         memory_mb = own * _PAGE_MB
         if (own + common) * _PAGE_MB > self._limits["memory_mb"]:  # look closer, which takes longer
             memory_mb += sum(map(_shared_mb, processes))
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # What it has waited for itself; the name in brackets before these fields may hold anything.
-            ended = _text(f"/proc/{self._pid}/stat").rpartition(b")")[2].split()[13:15]
-            cpu_s += (int(ended[0]) + int(ended[1])) / _TICKS_PER_S
-        return cpu_s, memory_mb
+        return memory_mb
 
     def _longest_wait_s(self) -> float:
         """How long the thread that was kept waiting most has stood ready without a core."""

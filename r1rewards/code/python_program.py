@@ -1,7 +1,7 @@
 """Running a Python program the way `python program.py` would, in a process that is already warm."""
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH109, PTH120, PTH123
+# ruff: noqa: PTH109, PTH120
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import atexit
 import builtins
 import contextlib
 import os
-import random
 import sys
 import types
 
@@ -25,6 +24,7 @@ from r1rewards.code import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 _SEED = 0
@@ -61,13 +61,31 @@ def compiled(source: str) -> CodeType:
     What it names of `OFTEN` is imported, which is safe here: nothing of the program's is on the path yet.
     """
     source = source.removeprefix("\ufeff")
-    with open(FILE, "wb") as file:
-        file.write(source.encode("utf-8", "surrogatepass"))
+    file = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        text = memoryview(source.encode("utf-8", "surrogatepass"))
+        while text:
+            text = text[os.write(file, text) :]
+    finally:
+        os.close(file)
     code = compile(source, f"{os.getcwd()}/{FILE}", "exec", dont_inherit=True)
     for name in OFTEN.intersection(code.co_names):
         with contextlib.suppress(ImportError):  # the program will see it
             __import__(name)
     return code
+
+
+def preload(names: Sequence[str]) -> None:
+    """Import, once in a server, what programs use; `random` without that it seeds itself in each fork."""
+    register, os.register_at_fork = os.register_at_fork, lambda **hooks: None
+    import random
+
+    os.register_at_fork = register
+    random.seed(_SEED)  # the same program gets the same verdict
+    for name in names:
+        __import__(name)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(_SEED)
 
 
 def settle() -> None:
@@ -79,7 +97,6 @@ def settle() -> None:
     builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
     _thread.stack_size(16 << 20)  # else each thread reserves as much as the deep main stack
     for _ in range(REHEARSALS):
-        random.seed(_SEED)
         namespace = {"__builtins__": builtins}
         exec(compile(_REHEARSED, FILE, "exec", dont_inherit=True), namespace)  # noqa: S102 - our own
         del namespace
@@ -87,15 +104,13 @@ def settle() -> None:
 
 
 def prepare(name: str) -> dict[str, Any]:
-    """A fresh module called `name`, and signals and random numbers as a new interpreter has them.
+    """A fresh module called `name`, and signals and forks as a new interpreter has them.
 
     The streams are those that the server was started with: nothing has passed through them, and their
     descriptors are the child's own by now.
     """
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    random.seed(_SEED)  # the same program gets the same verdict
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(_SEED)
+    os.register_at_fork(after_in_child=sys.modules["random"].seed)
     module = types.ModuleType(name)
     module.__dict__["__builtins__"] = builtins
     sys.modules[name] = module

@@ -77,6 +77,7 @@ class Server:
         self.flavour, self.tier, self.boxes = flavour, tier, 0
         self.apart = tier in zygote.APART
         self.group = cgroup.Group() if tier != "C" and cgroup.fault() is None else None
+        self._kept: Box | None = None
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kind = languages.flavour(flavour)
         environment = {
@@ -143,6 +144,23 @@ class Server:
             raise BoxLost("the sandbox server is gone")
         return handles[0]
 
+    def keep(self, box: Box) -> None:
+        """Keep a clean box for `kept_box`."""
+        self._kept = box
+
+    def kept_box(self, limits: Limits) -> Box | None:
+        """The box that was kept, where it has these limits."""
+        box, self._kept = self._kept, None
+        if box is None:
+            return None
+        if box.limits != limits:
+            box.close()
+            return None
+        self.boxes += 1
+        if self.group is not None:
+            self.group.limit(limits)
+        return box
+
     @property
     def usable(self) -> bool:
         return self._process.poll() is None and self.boxes < _BOXES_PER_SERVER
@@ -154,6 +172,8 @@ class Server:
     def close(self) -> None:
         """End the server and every box of it."""
         self._socket.close()
+        if self._kept is not None:
+            self._kept.close()
         self._process.kill()
         self._process.wait()
         if self._process.stderr is not None:
@@ -164,6 +184,8 @@ class Server:
     def forget(self) -> None:
         """In a forked child of the controller: let go of the descriptors, the server is the parent's."""
         self._socket.close()
+        if self._kept is not None:
+            self._kept.forget()
         if self.group is not None:
             self.group.forget()
 
@@ -181,12 +203,13 @@ class Box:
         env: dict[str, str] | None = None,
         files: dict[str, str] | None = None,
         role: str = "program",
-        tests: dict[str, Any] | None = None,
         address_space: bool = True,
         program: int | None = None,
         cutoff: Cutoff | None = None,
     ) -> None:
-        self._limits, self._cutoff = limits, cutoff or Cutoff()
+        self.limits, self.cutoff = limits, cutoff or Cutoff()
+        #: Whether it has nothing to do, and nothing was left in it by what it did.
+        self.clean = True
         self._scratch = None if server.apart else tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         job = {
             "source": source,
@@ -194,7 +217,6 @@ class Box:
             "env": env or {},
             "files": files or {},
             "role": role,
-            "tests": tests,
             "limits": limits.to_dict(),
             "address_space": address_space,
             "scratch": self._scratch.name if self._scratch else "/tmp",
@@ -215,6 +237,7 @@ class Box:
 
     def start(self, fds: Sequence[int]) -> None:
         """Start a test: the child gets `fds` as its descriptors 0, 1, 2 and so on."""
+        self.clean = False
         with contextlib.suppress(BrokenPipeError, ConnectionError):  # the answer that is awaited next tells
             socket.send_fds(self._socket, [b"t"], list(fds))
 
@@ -222,7 +245,7 @@ class Box:
         """Wait until the program is compiled; what the compiler said against it otherwise."""
         if self._compiled:
             return None
-        wait_s = 4 * self._limits.compile_s + _GRACE_S  # seconds of a clock: a loaded machine is no fault
+        wait_s = 4 * self.limits.compile_s + _GRACE_S  # seconds of a clock: a loaded machine is no fault
         if not self._awaited(wait_s):
             return f"the compiler did not come to an end in {wait_s:g} s"
         answer = self._receive()
@@ -235,7 +258,7 @@ class Box:
 
     def outcome(self) -> dict[str, Any]:
         """What became of the test that `start` began."""
-        if not self._awaited(PATIENCE * self._limits.wall_s + _GRACE_S):
+        if not self._awaited(PATIENCE * self.limits.wall_s + _GRACE_S):
             raise Silent("the box fell silent in a test")
         answer = self._receive()
         if answer is None:
@@ -243,20 +266,20 @@ class Box:
         code, killed, cpu_s, spent_s, memory_mb, survivors, touched = answer.decode().split()
         if self._server.group is not None and self._server.group.overrun():
             killed = "memory"
+        self.clean = "1" not in (survivors, touched)
         return {
             "code": int(code),
             "killed": None if killed == "None" else killed,
             "cpu": float(cpu_s),
             "spent": float(spent_s),
             "memory_mb": int(memory_mb),
-            "dirty": "1" in (survivors, touched),
         }
 
     def _awaited(self, timeout_s: float) -> bool:
         """Whether the box says something in time. Raises CutOff where the batch ends first."""
         ends = time.monotonic() + timeout_s
         while not _readable(self._socket.fileno(), max(0.0, min(LOOK_S, ends - time.monotonic()))):
-            self._cutoff.check()
+            self.cutoff.check()
             if time.monotonic() >= ends:
                 return False
         return True
@@ -274,10 +297,19 @@ class Box:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything in it."""
         self._socket.close()
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
         if self._scratch is not None:
             _readable(self._handle, 5.0)
             self._scratch.cleanup()
+        os.close(self._handle)
+
+    def forget(self) -> None:
+        """As a server's: the box stays the parent's."""
+        self._socket.close()
         os.close(self._handle)

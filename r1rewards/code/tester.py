@@ -6,18 +6,20 @@ the program has no say in it.
 
 from __future__ import annotations
 
+import _symtable  # type: ignore[import-not-found]
 import ast
 import builtins
 import importlib.util
 import json
+import marshal
 import os
 from collections.abc import Sequence
 from typing import Any
 
-from r1rewards.code import python_program
+from r1rewards.code import box, python_program
 from r1rewards.code.stand import Broken, Gone, Session
 
-MARKS, RESULTS = 4, 1
+RESULTS, MARKS, TESTS = 1, 4, 5
 
 #: Modules that tests may use because the program imported them; the tester's own copy, never the program's.
 _MODULES = frozenset({
@@ -28,11 +30,14 @@ _MODULES = frozenset({
 _ALIASES = {"np": "numpy", "dt": "datetime", "it": "itertools"}
 
 
-def run(setup: str, asserts: Sequence[str], *, stop: bool) -> None:
-    """Run the tests and write one JSON line for each as it ends; does not return.
+def run() -> None:
+    """Run the tests that were sent and write one JSON line for each as it ends; does not return.
 
-    stop  end at the first test that fails
+    Sent are `setup`, the `asserts`, and whether to `stop` at the first test that fails.
     """
+    sent = marshal.loads(box.read_all(TESTS))
+    os.close(TESTS)
+    setup, asserts = sent["setup"], sent["asserts"]
     results = os.dup(RESULTS)
     os.dup2(2, 1)
     namespace = python_program.prepare("tests")
@@ -42,8 +47,8 @@ def run(setup: str, asserts: Sequence[str], *, stop: bool) -> None:
         os.write(results, json.dumps([status, reason[:2000]]).encode() + b"\n")
 
     try:
-        blocks = [compile(text, "<test>", "exec", dont_inherit=True) for text in asserts]
         start = compile(setup, "<setup>", "exec", dont_inherit=True)
+        blocks = [compile(text, "<test>", "exec", dont_inherit=True) for text in asserts]
         wanted, modules = wanted_names([setup, *asserts])
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         report("infrastructure", f"the tests do not compile: {error}")
@@ -64,18 +69,23 @@ def run(setup: str, asserts: Sequence[str], *, stop: bool) -> None:
         os.write(MARKS, b".")
         status, reason = _outcome(session, lambda block=block: exec(block, namespace))  # noqa: S102
         report(status, reason.lstrip("!"))
-        if session.gone or (stop and status != "ok"):
+        if session.gone or (sent["stop"] and status != "ok"):
             break
     os._exit(0)
+
+
+_REHEARSED = """
+def check(f):
+    for n in range(2):
+        assert abs(f(n, [-1])) == {1: 2}[n], 'f'
+"""
 
 
 def rehearse() -> None:
     """Once, in a server: see `python_program.settle`."""
     given = [1, 2.5, "x", (True, None), {"key": [1]}]
     for _ in range(python_program.REHEARSALS):
-        wanted_names(
-            ["def check(f):\n    for n in range(2):\n        assert abs(f(n, [-1])) == {1: 2}[n], 'f'"]
-        )
+        wanted_names([_REHEARSED])
         session = Session()
         answer = {"value": session.encode(given), "args": [None], "kwargs": {}, "printed": ""}
         session.taken("call", answer, [given], {})
@@ -120,16 +130,30 @@ def wanted_names(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     that could put its own `sorted` or `math.isclose` in the tests' way would decide them.
     """
     names: set[str] = set()
-    modules: set[str] = set()
     for text in texts:
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Name):
-                names.add(node.id)
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                modules.add(node.value.id)
-    modules = {name for name in modules if _ALIASES.get(name, name) in _MODULES}
+        names |= _names_read(_symtable.symtable(text, "<test>", "exec"))
+    perhaps = {name for name in names if _ALIASES.get(name, name) in _MODULES}
+    modules = perhaps & _with_attributes(texts) if perhaps else perhaps
     numpy = modules & {"np", "numpy"}
     if numpy and importlib.util.find_spec("numpy") is None:
         modules -= numpy
     wanted = (name for name in names - modules if not hasattr(builtins, name) and not name.startswith("__"))
     return sorted(wanted), sorted(modules)
+
+
+def _names_read(table: Any) -> set[str]:
+    """The names that a block and those in it read, from the compiler's own table: an object for each would
+    take as long as the compiler.
+    """
+    names = {name for name, flags in table.symbols.items() if flags & _symtable.USE}
+    return names.union(*map(_names_read, table.children))
+
+
+def _with_attributes(texts: Sequence[str]) -> set[str]:
+    """The names of which an attribute is read."""
+    nodes = (node for text in texts for node in ast.walk(ast.parse(text)))
+    return {
+        node.value.id
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }

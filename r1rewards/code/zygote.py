@@ -21,7 +21,7 @@ import resource
 import select
 import sys
 
-from r1rewards.code import box, bubblewrap, kernel, root
+from r1rewards.code import box, bubblewrap, kernel, python_program, root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,8 +63,10 @@ def _widen_stack() -> None:
     if "R1KIT_BOX_STACK" not in os.environ and soft != wanted:
         resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
         os.environ["R1KIT_BOX_STACK"] = str(wanted)
+        os.environ["LD_BIND_NOW"] = "1"  # else each fork looks up the same functions of C again
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    os.environ.pop("R1KIT_BOX_STACK", None)
+    for name in ("R1KIT_BOX_STACK", "LD_BIND_NOW"):
+        os.environ.pop(name, None)
 
 
 def _prepare(config: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +95,7 @@ def _prepare(config: dict[str, Any]) -> dict[str, Any]:
         raise OSError("this kernel has no Landlock")
     kernel.drop_bounding_set()
     sys.path.extend(config["folders"])
-    for name in config["preload"]:
-        __import__(name)
+    python_program.preload(config["preload"])
     _warm_up()
     return features
 
@@ -166,6 +167,7 @@ def inside(features: dict[str, Any], count: int) -> None:
     for fd in range(box.CONTROL, box.CONTROL + count):
         os.set_inheritable(fd, False)
     sys.path.extend(features["folders"])
+    python_program.preload(())
     _warm_up()
     box.main(features)
     os._exit(70)

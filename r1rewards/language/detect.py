@@ -91,6 +91,7 @@ class Profiles:
         letters = {c for profile in profiles for gram in profile["freq"] for c in gram.lower() if _latin(c)}
         self._ids = np.zeros(0x250, np.int64)
         self._ids[[ord(c) for c in sorted(letters)]] = np.arange(2, len(letters) + 2)
+        self._read_ids = np.append(np.maximum(self._ids, 1), 1)  # what is no letter is read as a space
         base = self._base = len(letters) + 2
         rows: dict[int, NDArray[np.float64]] = {}
         for at, profile in enumerate(profiles):
@@ -130,15 +131,16 @@ class Profiles:
         """`word_scores`, worked out from the letters."""
         joined = " " + " ".join(words).replace("ș", "ş").replace("ț", "ţ") + " "
         points = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
-        ids = np.where(points < 0x250, self._ids[np.minimum(points, 0x24F)], 0)
-        ids[ids == 0] = 1
-        space = ids == 1
+        ids = self._read_ids.take(points, mode="clip")
+        letter = ids != 1
         keys = np.zeros((3, len(ids)), np.int64)
-        keys[0] = np.where(space, 0, ids)
-        keys[1, 1:] = np.where(space[:-1] & space[1:], 0, ids[:-1] * self._base + ids[1:])
-        keys[2, 2:] = np.where(space[1:-1], 0, (ids[:-2] * self._base + ids[1:-1]) * self._base + ids[2:])
+        pairs = ids[:-1] * self._base + ids[1:]
+        np.multiply(ids, letter, out=keys[0])
+        np.multiply(pairs, letter[:-1] | letter[1:], out=keys[1, 1:])
+        np.multiply(pairs[:-1] * self._base + ids[2:], letter[1:-1], out=keys[2, 2:])
         starts = np.cumsum([1] + [len(word) + 1 for word in words[:-1]])
-        return np.add.reduceat(self._table[self._row_of[keys]].sum(axis=0), starts, axis=0)
+        read = self._table.take(self._row_of.take(keys), axis=0)
+        return np.add.reduceat(read.sum(axis=0), starts, axis=0)
 
     def languages(self, sentences: Sequence[Collection[str]], target: str) -> list[str | None]:
         if not sentences:

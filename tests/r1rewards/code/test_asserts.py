@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -127,3 +129,45 @@ def test_an_endless_list_of_a_generator_ends() -> None:
     program = "def f():\n    while True: yield 'x' * 1000"
     verdict = code.check(program, {"asserts": ["assert list(f()) == 1"]}, limits={"time_s": 1})
     assert (verdict.status, verdict.value) == ("value", 0.0)
+
+
+@pytest.mark.skipif(
+    "POOL.best_tier()[0] not in APART", reason="boxes are kept only in namespaces of their own"
+)
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        "open('/tmp/left', 'w').close()",
+        "import sys\nsys.left = 1",
+        "import subprocess\nsubprocess.Popen(['/bin/sleep', '60'])",
+        "import os\nos.fork() or time.sleep(60)",
+        "",
+    ],
+)
+def test_tests_find_nothing_of_an_earlier_programs_tests(leaves: str) -> None:
+    """They share a box where nothing was left in it, and never a process."""
+    for _ in range(2):
+        assert code.check("def f(): return 1", {"asserts": [f"{leaves}\nassert f() == 1"]}).value == 1
+    clean = (
+        "import os, sys\n"
+        "assert (f(), os.listdir('/tmp'), hasattr(sys, 'left')) == (1, [], False)\n"
+        "assert {int(name) for name in os.listdir('/proc') if name.isdigit()} == {1, os.getpid()}"
+    )
+    verdict = code.check("def f(): return 1", {"asserts": [clean]})
+    assert verdict.value == 1, verdict
+
+
+@pytest.mark.skipif(
+    "POOL.best_tier()[0] not in APART", reason="boxes are kept only in namespaces of their own"
+)
+def test_a_kept_box_that_was_killed_costs_no_verdict() -> None:
+    reference = {"asserts": ["assert f() == 1"]}
+    assert code.check("def f(): return 1", reference).value == 1
+    for pid in (pid for server in children(os.getpid()) for pid in children(server)):
+        os.kill(pid, signal.SIGKILL)
+    verdict = code.check("def f(): return 1", reference)
+    assert (verdict.status, verdict.value) == ("value", 1), verdict
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
