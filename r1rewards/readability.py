@@ -69,18 +69,20 @@ def _word_hashes(text: str) -> NDArray[np.uint64]:
     """
     codes = _code_points(text)
     kinds = _kinds_of(codes)
-    start = np.flatnonzero(_word_starts(kinds))
+    start = _word_starts(kinds).nonzero()[0]
     inside = kinds != _BETWEEN
     begins = np.zeros(len(codes) + 1, np.bool_)
     begins[start] = True
     begins[-1] = True
-    end = np.flatnonzero(inside & (begins[1:] | ~np.append(inside[1:], False))) + 1
+    ends = begins[1:].copy()
+    ends[:-1] |= ~inside[1:]
+    end = (ends & inside).nonzero()[0] + 1
     powers, inverse = _powers(max(1024, 1 << len(codes).bit_length()))
     mixed = codes * np.uint64(0xBF58476D1CE4E5B9)
     mixed ^= mixed >> np.uint64(29)
     sums = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(mixed * powers[: len(codes)], out=sums[1:])
-    hashes = (sums[end] - sums[start]) * inverse[start]
+    hashes: NDArray[np.uint64] = (sums[end] - sums[start]) * inverse[start]
     return hashes ^ (hashes >> np.uint64(32))
 
 
@@ -135,14 +137,18 @@ def longest_loop(text: str) -> Loop:
     placed = grams >> bits << bits
     placed |= np.arange(len(grams), dtype=np.uint64)
     placed.sort()
-    again = np.flatnonzero(placed[1:] >> bits == placed[:-1] >> bits)
+    again = (placed[1:] >> bits == placed[:-1] >> bits).nonzero()[0]
     if not len(again):
         return Loop(0, 0)
     distances = np.zeros(len(grams), np.int64)
     later, earlier = placed[again + 1], placed[again]
     distances[later & ((np.uint64(1) << bits) - np.uint64(1))] = later - earlier
-    starts = np.concatenate(([0], np.flatnonzero(distances[1:] != distances[:-1]) + 1))
-    lengths = np.diff(np.append(starts, len(grams))) + 3
+    bounds = np.zeros(len(grams) + 1, np.bool_)
+    bounds[[0, -1]] = True
+    np.not_equal(distances[1:], distances[:-1], out=bounds[1:-1])
+    ends = bounds.nonzero()[0]
+    starts = ends[:-1]
+    lengths = ends[1:] - starts + 3
     periods = distances[starts]
     words = np.where((periods > 0) & (lengths >= periods), lengths + periods, 0)
     best = int(words.argmax())
@@ -158,9 +164,10 @@ def repeated_lines(text: str) -> float:
 def longest_paragraph(text: str) -> int:
     """The words of the longest paragraph; empty lines set them apart, and fenced code is none."""
     prose = "".join(_outside_fences(text))
-    starts = np.flatnonzero(_word_starts(_kinds_of(_code_points(prose))))
+    starts = _word_starts(_kinds_of(_code_points(prose))).nonzero()[0]
     bounds = [0, *(gap.start() for gap in _PARAGRAPH.finditer(prose)), len(prose)]
-    return int(np.diff(starts.searchsorted(bounds)).max())
+    before = starts.searchsorted(bounds)
+    return int((before[1:] - before[:-1]).max())
 
 
 def code_blocks(text: str) -> int:

@@ -124,7 +124,7 @@ def _count(
     ours &= ~neutral
     weight = words.weight
     by_class = np.bincount(script[foreign], weight[foreign], 256)
-    for at in np.flatnonzero(by_class):
+    for at in by_class.nonzero()[0]:
         name = SCRIPT[int(at)]
         if scripts is not None or name != LATIN:
             other[name] = other.get(name, 0.0) + float(by_class[at])
@@ -152,7 +152,7 @@ def _named(words: Words, candidates: NDArray[np.bool_], names: frozenset[str]) -
     """Which of the candidates are one of the names."""
     found = np.zeros(len(words), bool)
     if names:
-        found[[i for i in np.flatnonzero(candidates).tolist() if words.at(i).casefold() in names]] = True
+        found[[i for i in candidates.nonzero()[0].tolist() if words.at(i).casefold() in names]] = True
     return found
 
 
@@ -163,7 +163,7 @@ def _latin_sentences(
 
     A detector sees the distinct words of a sentence: "not prime, not prime, not prime" is little evidence.
     """
-    at = np.flatnonzero((script == CLASS[LATIN]) & ~neutral)
+    at = ((script == CLASS[LATIN]) & ~neutral).nonzero()[0]
     ours = np.zeros(len(words), bool)
     if not len(at):
         return ours, {}
@@ -172,7 +172,7 @@ def _latin_sentences(
     spaced = letters.tobytes().decode("utf-32-le")
     written, said = spaced.split(), spaced.lower().split()
     sentence = words.sentence[at]
-    bounds = [0, *(np.flatnonzero(sentence[1:] != sentence[:-1]) + 1).tolist(), len(at)]
+    bounds = [0, *((sentence[1:] != sentence[:-1]).nonzero()[0] + 1).tolist(), len(at)]
     sentences = [dict.fromkeys(said[begin:end]) for begin, end in pairwise(bounds)]
     if max(map(len, sentences)) < SENTENCE_WORDS:
         # No sentence is long enough to tell: all of them together are the best there is.
@@ -189,7 +189,7 @@ def _latin_sentences(
             spoken[begin:end] = codes.index(name)
     for name in dict.fromkeys(names):
         # Words of the target count also inside a sentence that is mostly in another language.
-        here = np.flatnonzero(spoken == codes.index(name))
+        here = (spoken == codes.index(name)).nonzero()[0]
         some = written if len(here) == len(written) else [written[index] for index in here.tolist()]
         inside = inserted(some, name, None if name == target else target)
         if inside is not None:
@@ -222,10 +222,10 @@ def _from_neighbours(languages: list[str | None]) -> None:
 
 def _spans(words: Words, foreign: NDArray[np.bool_]) -> tuple[str, ...]:
     """The first stretches of neighbouring foreign words."""
-    at = np.flatnonzero(foreign)[:1000]
+    at = foreign.nonzero()[0][:1000]
     if not len(at):
         return ()
-    breaks = np.flatnonzero(np.diff(at) > 1) + 1
+    breaks = (np.diff(at) > 1).nonzero()[0] + 1
     groups = np.split(at, breaks[:_SPANS])[:_SPANS]
     return tuple(words.text[words.begin[g[0]] : words.end[g[-1]]][:80] for g in groups)
 
@@ -240,7 +240,7 @@ def _copied(prompt: str, code: str, detector: Detector) -> frozenset[str]:
     script = resolve_han(words)
     scripts = DECIDED.get(code, (LATIN,))
     foreign = ~_among(script, [CLASS[name] for name in scripts])
-    return frozenset(words.at(i).casefold() for i in np.flatnonzero(foreign).tolist())
+    return frozenset(words.at(i).casefold() for i in foreign.nonzero()[0].tolist())
 
 
 def language_of(text: str, detector: str | Detector = "profiles") -> str | None:
@@ -253,7 +253,7 @@ def language_of(text: str, detector: str | Detector = "profiles") -> str | None:
     by_class = np.bincount(script[counted], words.weight[counted], 256)
     name = SCRIPT[int(by_class.argmax())]
     if name == LATIN:
-        latin = [words.at(i).lower() for i in np.flatnonzero(script == CLASS[LATIN]).tolist()]
+        latin = [words.at(i).lower() for i in (script == CLASS[LATIN]).nonzero()[0].tolist()]
         return _resolved(detector).languages([latin], "")[0]
     if name == KANA:
         return "ja"

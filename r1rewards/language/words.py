@@ -69,16 +69,16 @@ def words_of(text: str) -> Words:
     classes = table().take(points)
     change = np.ones(len(classes) + 1, bool)
     np.not_equal(classes[1:], classes[:-1], out=change[1:-1])
-    bounds = np.flatnonzero(change)
+    bounds = change.nonzero()[0]
     kinds = classes[bounds[:-1]]
-    letters = np.flatnonzero(kinds > STOP)
+    letters = (kinds > STOP).nonzero()[0]
     begin, end = bounds[letters], bounds[letters + 1]
     script = kinds[letters]
     weight = np.ones(len(script))
-    continuous = np.flatnonzero(_CONTINUOUS[script])
+    continuous = _CONTINUOUS[script].nonzero()[0]
     weight[continuous] = (end - begin)[continuous] / _PER_CLASS[script[continuous]]
     ends = kinds == STOP
-    dots = np.flatnonzero(kinds[:-1] == DOT)
+    dots = (kinds[:-1] == DOT).nonzero()[0]
     ends[dots[_SPACES[points[bounds[dots + 1]]]]] = True
     return Words(text, points, classes, script, begin, end, weight, np.cumsum(ends)[letters])
 
