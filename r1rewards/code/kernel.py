@@ -146,9 +146,26 @@ def _prctl(what: str, option: int, *args: int) -> None:
 
 def set_title(title: bytes) -> None:
     """Show `title` as this process' command line, and nothing of the true one, as far as that is long."""
-    with open("/proc/self/stat") as file:
-        begin, end = map(int, file.read().rpartition(")")[2].split()[45:47])  # arg_start and arg_end
+    begin, end = _laid_out(45)  # arg_start and arg_end
     ctypes.memmove(begin, title[: end - begin - 1].ljust(end - begin, b"\0"), end - begin)
+
+
+def erase_environment(names: Sequence[str]) -> None:
+    """Forget variables, also in what /proc shows of the environment that this process was started with."""
+    for name in names:
+        os.environ.pop(name, None)
+    begin, end = _laid_out(47)  # env_start and env_end
+    for entry in ctypes.string_at(begin, end - begin).split(b"\0"):
+        if entry.partition(b"=")[0].decode(errors="replace") in names:
+            ctypes.memset(begin, 0, len(entry))
+        begin += len(entry) + 1
+
+
+def _laid_out(field: int) -> tuple[int, int]:
+    """Two neighbouring fields of this process' /proc/self/stat, counted from the one after its name."""
+    with open("/proc/self/stat") as file:
+        first, second = map(int, file.read().rpartition(")")[2].split()[field : field + 2])
+    return first, second
 
 
 def die_with_parent() -> None:

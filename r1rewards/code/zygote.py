@@ -65,8 +65,7 @@ def _widen_stack() -> None:
         os.environ["R1KIT_BOX_STACK"] = str(wanted)
         os.environ["LD_BIND_NOW"] = "1"  # else each fork looks up the same functions of C again
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-    for name in ("R1KIT_BOX_STACK", "LD_BIND_NOW"):
-        os.environ.pop(name, None)
+    kernel.erase_environment(("R1KIT_BOX_STACK", "LD_BIND_NOW"))
 
 
 def _prepare(config: dict[str, Any]) -> dict[str, Any]:
