@@ -36,7 +36,7 @@ _TICK_MS = 20
 _MIB = 1 << 20
 _MAX_FILES = 256
 _WALL = 0x40000000  # wait for children of every kind
-#: What a box says once the program is compiled; anything else is what the compiler said.
+#: What a box says once the program is compiled, and a server once it stands; anything else is why not.
 READY = b"ready"
 #: Address space that an interpreter takes beside the program's own memory, and what a thread's stack does.
 _ADDRESSES_MB, _STACK_MB = 768, 16

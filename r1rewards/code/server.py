@@ -117,7 +117,7 @@ class Server:
             self._process.kill()
         except OSError as error:
             fault = str(error)
-        if answer != zygote.READY:
+        if answer != box.READY:
             said = answer.decode() or self._last_words() or fault
             if lost is Refused and self._process.returncode == -signal.SIGKILL:
                 lost = BoxLost  # somebody killed it

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _STACK = 256 << 20
 _MAX_FDS = 3
-#: What a server says once it stands; anything else is why it does not.
-READY = b"ready"
 #: Tiers with namespaces, in which a box is process 1 and programs may start processes.
 APART = ("A", bubblewrap.TIER)
 #: Our package; a server knows it by a descriptor only, for what it holds its programs can see.
@@ -52,7 +50,7 @@ def main(control_fd: int, parent: int) -> None:
     except OSError as error:
         control.send(str(error).encode())
         return
-    control.send(READY)
+    control.send(box.READY)
     _serve(control, watcher, features)
 
 

@@ -19,7 +19,7 @@ from functools import reduce
 from itertools import chain, islice
 from operator import and_
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any
 
@@ -136,7 +136,6 @@ class Rollouts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._read: dict[Path, tuple[tuple[int, int], list[pl.DataFrame]]] = {}
-        self._mapped = TemporaryDirectory(prefix="r1train-view-")
         self._unmapped: list[tuple[list[pl.DataFrame], int]] = []
         self._frame = pl.DataFrame(schema=SCHEMA).with_row_index("row")
         self._one = Lock()
@@ -171,9 +170,9 @@ class Rollouts:
         lately = [frames[at] for frames, at in self._unmapped]
         if sum(frame.estimated_size() for frame in lately) < MAPPED:
             return
-        file = Path(self._mapped.name, f"{len(list(Path(self._mapped.name).iterdir()))}.arrow")
-        pl.concat(lately).write_ipc(file)
-        whole = pl.from_arrow(pa.ipc.open_file(pa.memory_map(str(file))).read_all())
+        with NamedTemporaryFile(prefix="r1train-view-") as file:  # once mapped, it needs no name
+            pl.concat(lately).write_ipc(file.name)
+            whole = pl.from_arrow(pa.ipc.open_file(pa.memory_map(file.name)).read_all())
         assert isinstance(whole, pl.DataFrame)
         start = 0
         for frames, at in self._unmapped:
