@@ -11,9 +11,9 @@ harmless  point-wise, on safety_xstest_completions_half and safety_do_not_answer
           responses, as many are drawn as there are unsafe ones.
 
 Training and test part share no prompt. Long rows (`LONGEST`) are left out of both, for the sake of the CPU.
-The commands are `r1train rm` and `r1rewards judge-eval --also`, printed before they run; what stands in the
-folder `runs/reward-models` is neither trained nor measured again. The baselines learn from the training part
-too, and from four fifths of the prompts of the test part beside it. Intervals are bootstrapped over prompts.
+The commands are `r1train rm` and `r1rewards judge-eval --also`, printed before they run; a model that stands
+in the folder `runs/reward-models` is not trained again. The baselines learn from the training part too, and
+from four fifths of the prompts of the test part beside it. Intervals are bootstrapped over prompts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ MOST_PAIRS = 600
 #: Characters of a prompt and one answer to it, for the sake of the CPU.
 LONGEST = {"helpful": 700, "harmless": 2000}
 #: What is not said is DeepSeek-R1's. With a rate of 5e-5 the point-wise loss hardly fell in three epochs; at
-#: 1e-4 it was still falling after them (0.69 to 0.53; 78.2 % right on the test part, 70.4 to 85.0).
+#: 1e-4 it was still falling after them (0.69 to 0.53; 78.2 % right on the test part, 70.4 to 85.0), so
+#: that it gets six.
 SETTINGS = {
     "helpful": "--lr 5e-5 --epochs 2 --batch-size 16 --max-length 640",
     "harmless": "--lr 1e-4 --epochs 6 --batch-size 16 --max-length 640",
@@ -142,8 +143,7 @@ def model(name: str, folder: Path, validate: bool) -> dict[str, Any]:
     if validate:
         return read(trained / "evaluation.json")
     figures, weights = folder / f"{name}.json", trained / "train" / "model"
-    if not figures.exists() or figures.stat().st_mtime < weights.stat().st_mtime:
-        run(f"r1rewards judge-eval {test} --also {train} --reward-model {weights} -o {figures}")
+    run(f"r1rewards judge-eval {test} --also {train} --reward-model {weights} -o {figures}")
     return read(figures)
 
 
