@@ -77,6 +77,22 @@ def test_first_failure_ends_the_program() -> None:
     assert (verdict.value, statuses(verdict)) == (0.0, ["ok", "wrong", "skipped"])
 
 
+@pytest.mark.parametrize(
+    "leaves",
+    [
+        "assert os.listdir() == ['program.py']\nopen('left', 'w').close()",
+        "assert os.path.getsize('program.py') < 200\nopen('program.py', 'a').write('#' * 200)",
+        "os.unlink('program.py')",
+        "os.mkdir('left')\nos.rmdir('left')",
+        "os.chmod('.', 0)",
+    ],
+)
+def test_each_test_finds_the_working_folder_as_the_first_one_did(leaves: str) -> None:
+    tests = [{"input": "", "output": "1"}] * 3
+    verdict = code.check(f"import os\n{leaves}\nprint(1)", {"tests": tests})
+    assert verdict.value == 1, verdict
+
+
 def test_partial() -> None:
     verdict = code.check("n = int(input())\nprint(n * n if n != 3 else 0)", SQUARES, partial=True)
     assert statuses(verdict) == ["ok", "wrong", "ok"]
