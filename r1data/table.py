@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from r1data.flat import flat_row
 from r1rewards.core.console import Bar
 from r1rewards.core.errors import UserError
-from r1rewards.core.parquet import CHUNK_ROWS, sound
+from r1rewards.core.parquet import CHUNK_ROWS, sound, stream
 from r1rewards.core.rows import derived_name
 from r1rewards.core.store import disk_errors, numbered_rows, write_rows
 
@@ -48,9 +48,7 @@ class Table:
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
         """The rows in order, only these columns (those that exist)."""
-        import pyarrow.parquet as pq
-
-        with undamaged(self.path), pq.ParquetFile(self.path) as file:
+        with undamaged(self.path), stream(self.path) as file:
             names = [name for name in columns if name in file.schema_arrow.names]
             yield from sound(file.iter_batches(CHUNK_ROWS, columns=names or None), self.path)
 

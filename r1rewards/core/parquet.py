@@ -25,6 +25,7 @@ from r1rewards.core.rows import OBJECT_TASKS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 Kind = Literal["null", "bool", "int", "float", "text", "texts", "messages", "json"]
 
@@ -62,16 +63,22 @@ _SCALARS: dict[type, Kind] = {bool: "bool", float: "float", str: "text"}
 def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file, in order."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with stream(path) as file:
             for batch in sound(file.iter_batches(CHUNK_ROWS), path):
                 yield from decode(batch)
     except (pa.ArrowException, OSError) as error:  # the second for pages that cannot be decoded
         raise UserError(
             f"{path}: not a complete Parquet file ({str(error).splitlines()[0]}); make it again"
         ) from None
+
+
+def stream(path: Path) -> pq.ParquetFile:
+    """A Parquet file to read in pieces: else Arrow holds whole row groups, and all that was read before."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
 
 
 def sound(batches: Iterable[pa.RecordBatch], path: Path) -> Iterator[pa.RecordBatch]:

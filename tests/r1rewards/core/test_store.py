@@ -131,6 +131,20 @@ def test_integers_beyond_64_bits_are_exact(tmp_path: Path) -> None:
         assert next(read_rows(tmp_path / name)) == {"reference": big}
 
 
+@pytest.mark.parametrize("group", [parquet.CHUNK_ROWS, 1 << 20])
+def test_reading_holds_neither_what_was_read_nor_a_whole_row_group(tmp_path: Path, group: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = [os.urandom(1000).hex() for _ in range(16 * parquet.CHUNK_ROWS)]
+    pq.write_table(pa.table({"text": text}), tmp_path / "rows.parquet", row_group_size=group)
+    before, most = pa.total_allocated_bytes(), 0
+    with parquet.stream(tmp_path / "rows.parquet") as file:
+        for _ in file.iter_batches(parquet.CHUNK_ROWS):
+            most = max(most, pa.total_allocated_bytes() - before)
+    assert most < (tmp_path / "rows.parquet").stat().st_size / 2
+
+
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
 def test_a_truncated_file_is_an_error_not_fewer_rows(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
