@@ -5,7 +5,7 @@ inside, compiles, and then for each test forks a child, watches it, and kills wh
 """
 
 # This runs inside, where pathlib is not loaded.
-# ruff: noqa: PTH102, PTH110, PTH116, PTH123, PTH208
+# ruff: noqa: PTH102, PTH110, PTH123, PTH208
 
 from __future__ import annotations
 
@@ -254,12 +254,17 @@ def _first_to_go(program: bool) -> None:
         os.write(_oom_file, b"1000" if program else b"500")
 
 
-def _scratch(job: dict[str, Any]) -> list[tuple[int, int, int]]:
-    """What the working folder and the program in it are like: to touch or to read them changes a time."""
-    found = [os.stat(job["scratch"])]
-    with contextlib.suppress(OSError):  # it is not there, or the folder is closed
-        found.append(os.lstat(f"{job['scratch']}/{python_program.FILE}"))
-    return [(status.st_ino, status.st_ctime_ns, status.st_atime_ns) for status in found]
+def _scratch(job: dict[str, Any]) -> list[tuple[str | int, ...]]:
+    """What the working folder and all in it are like: no program can set every time of what it touches.
+
+    The clock of files stands still for some milliseconds, so names, modes and sizes are looked at as well.
+    """
+    folder = job["scratch"]
+    try:
+        found = [(name, os.lstat(f"{folder}/{name}")) for name in ("", *sorted(os.listdir(folder)))]
+    except OSError:  # it was closed
+        return []
+    return [(name, s.st_ino, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for name, s in found]
 
 
 def _copy(path: str, target: int) -> None:

@@ -61,7 +61,7 @@ def compiled(source: str) -> CodeType:
     What it names of `OFTEN` is imported, which is safe here: nothing of the program's is on the path yet.
     """
     source = source.removeprefix("\ufeff")
-    file = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC)
+    file = os.open(FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         text = memoryview(source.encode("utf-8", "surrogatepass"))
         while text:
