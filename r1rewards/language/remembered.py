@@ -23,18 +23,17 @@ class Remembered:
 
     def rows(self, words: Collection[str]) -> NDArray[np.float32]:
         """The rows of these words, in order; there is at least one."""
-        known = self._known
+        rows = list(map(self._known.get, words))
         try:
-            rows = [known[word] for word in words]
-        except KeyError:
-            known = self._learn(words)
-            rows = [known[word] for word in words]
-        return np.frombuffer(b"".join(rows), np.float32).reshape(len(words), -1)
+            joined = b"".join(rows)  # type: ignore[arg-type]
+        except TypeError:  # some are None
+            unknown = [word for word, row in zip(words, rows, strict=True) if row is None]
+            joined = b"".join(map(self._learn(words, list(dict.fromkeys(unknown))).__getitem__, words))
+        return np.frombuffer(joined, np.float32).reshape(len(words), -1)
 
-    def _learn(self, words: Collection[str]) -> dict[str, bytes]:
+    def _learn(self, words: Collection[str], unknown: list[str]) -> dict[str, bytes]:
         """What is known of words, these among them."""
         known = self._known
-        unknown = list(dict.fromkeys([word for word in words if word not in known]))
         if len(known) + len(unknown) > _MOST:
             known, unknown = {}, list(dict.fromkeys(words))
         known.update(zip(unknown, map(bytes, self._work_out(unknown)), strict=True))
