@@ -89,8 +89,8 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
     patient = replace(task.limits, time_s=task.limits.program_s)
     fds: list[int] = []
 
-    def file() -> int:
-        fds.append(memfd())
+    def file(data: bytes = b"") -> int:
+        fds.append(memfd(data))
         return fds[-1]
 
     try:
@@ -98,9 +98,7 @@ def _round(task: Task, server: Server, test_server: Server, tests: dict[str, Any
         marks, mark = os.pipe()
         with ours, theirs:
             fds += [marks, mark]
-            results, errors = file(), file()
-            fds.append(memfd(marshal.dumps(tests)))
-            sent = fds[-1]
+            results, errors, sent = file(), file(), file(marshal.dumps(tests))
             with (
                 Box(server, task.limits, source=task.program, role="serve", cutoff=task.cutoff) as program,
                 _tester(test_server, patient, task.cutoff) as tester,

@@ -104,17 +104,15 @@ def flavour(name: str) -> Flavour:
     """
     interpreter = (os.path.dirname(os.__file__), os.path.realpath(sys.executable), *_libpython())
     python = (*interpreter, *_LIBRARIES, *_COMMANDS)
+    side = _TESTS if name.endswith("tests") else _ASSERTS
     if name == "python":
         return Flavour(python, _STANDARD)
-    if name == "asserts":
-        return Flavour(python, (*_STANDARD, *_ASSERTS))
-    if name == "tests":
-        return Flavour(python, (*_STANDARD, *_TESTS))
+    if name in ("asserts", "tests"):
+        return Flavour(python, (*_STANDARD, *side))
     if name in ("numpy", "numpy tests"):
-        sides = _ASSERTS if name == "numpy" else _TESTS
         folder = _numpy_folder()
         found = tuple(f"{folder}/{part}" for part in ("numpy", "numpy.libs")) if folder else ()
-        return Flavour((*python, *found), (*_STANDARD, *sides, *_NUMPY), (folder,) if folder else ())
+        return Flavour((*python, *found), (*_STANDARD, *side, *_NUMPY), (folder,) if folder else ())
     return Flavour(("/usr", "/lib", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", *interpreter))
 
 

@@ -144,22 +144,22 @@ class Server:
             raise BoxLost("the sandbox server is gone")
         return handles[0]
 
-    def keep(self, box: Box) -> None:
+    def keep(self, kept: Box) -> None:
         """Keep a clean box for `kept_box`."""
-        self._kept = box
+        self._kept = kept
 
     def kept_box(self, limits: Limits) -> Box | None:
         """The box that was kept, where it has these limits."""
-        box, self._kept = self._kept, None
-        if box is None:
+        kept, self._kept = self._kept, None
+        if kept is None:
             return None
-        if box.limits != limits:
-            box.close()
+        if kept.limits != limits:
+            kept.close()
             return None
         self.boxes += 1
         if self.group is not None:
             self.group.limit(limits)
-        return box
+        return kept
 
     @property
     def usable(self) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -156,24 +153,3 @@ def test_tests_find_nothing_of_an_earlier_programs_tests(leaves: str) -> None:
     )
     verdict = code.check("def f(): return 1", {"asserts": [clean]})
     assert verdict.value == 1, verdict
-
-
-@pytest.mark.skipif(
-    "POOL.best_tier()[0] not in APART", reason="boxes are kept only in namespaces of their own"
-)
-def test_a_kept_box_that_was_killed_costs_no_verdict() -> None:
-    reference = {"asserts": ["assert f() == 1"]}
-    assert code.check("def f(): return 1", reference).value == 1
-    boxes = [pid for server in children(os.getpid()) for pid in children(server)]
-    assert boxes
-    for pid in boxes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    verdict = code.check("def f(): return 1", reference)
-    assert (verdict.status, verdict.value) == ("value", 1), verdict
-
-
-def children(pid: int) -> list[int]:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []

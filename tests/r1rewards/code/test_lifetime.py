@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from r1rewards import code
 from r1rewards.code.pool import POOL
 from r1rewards.code.server import Server
+from r1rewards.code.zygote import APART
 from r1rewards.core.verdict import Verdict
 
 SQUARES = {"tests": [{"input": "3", "output": "9"}]}
@@ -126,6 +128,20 @@ def test_a_killed_server_costs_no_verdict() -> None:
     assert not thread.is_alive()
     assert [verdict.status for verdict in verdicts] == ["value"] * 6
     assert all(verdict.value == 1 for verdict in verdicts)
+
+
+def test_a_kept_box_that_was_killed_costs_no_verdict() -> None:
+    if POOL.best_tier()[0] not in APART:
+        pytest.skip("boxes are kept only in namespaces of their own")
+    reference = {"asserts": ["assert f() == 1"]}
+    assert code.check("def f(): return 1", reference).value == 1
+    boxes = descendants(os.getpid()).difference(processes()[os.getpid()])
+    assert boxes
+    for pid in boxes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    verdict = code.check("def f(): return 1", reference)
+    assert (verdict.status, verdict.value) == ("value", 1), verdict
 
 
 def test_servers_that_keep_dying_are_an_error_never_a_reward(monkeypatch: pytest.MonkeyPatch) -> None:
